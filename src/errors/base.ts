@@ -175,6 +175,18 @@ export const errorTable = {
   SignerRequiredError: entry(4006, false, "A transaction is needed, and the caller gave no signer."),
   UnexpectedDeviceError: entry(4007, false, "The cloud names a device that the update may not allow."),
   UnprovenDocumentError: entry(4008, false, "The app does not allow the document that the update starts from."),
+  RegistrationMissingError: entry(4009, true, "The app does not allow yet what a prepared update needs."),
+  UpdateOvertakenError: entry(
+    4010,
+    false,
+    "The CVM runs another document than the one for which the update was prepared.",
+  ),
+  ApprovedHashChangedError: entry(
+    4011,
+    false,
+    "An update that was prepared again has another compose hash than the one that the owners allowed.",
+  ),
+  RollingUpdateStoppedError: entry(4012, false, "An update of several CVMs stopped before its last one."),
 
   PruneBlockedError: entry(
     5001,

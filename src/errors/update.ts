@@ -82,3 +82,85 @@ export class SignerRequiredError extends UpdateError {
     });
   }
 }
+
+export class RegistrationMissingError extends UpdateError {
+  override readonly name = "RegistrationMissingError";
+  constructor(cvm: string, appId: string, missing: readonly string[]) {
+    super(`App ${appId} does not allow ${missing.join(" and ")} yet, which the prepared update of ${cvm} needs.`, {
+      nextStep: "Let the owners of the app execute the plan. Then commit again.",
+      context: { cvm, appId, missing },
+    });
+  }
+}
+
+export interface OvertakenUpdate {
+  readonly cvm: string;
+  /** What the CVM runs now, as the cloud names it. */
+  readonly running: string | undefined;
+  /** What it ran when the update was prepared. */
+  readonly previous: string;
+  readonly planned: string;
+  /** Lines that lead from the document that runs now to the approved one. */
+  readonly difference: readonly string[];
+}
+
+export class UpdateOvertakenError extends UpdateError {
+  override readonly name = "UpdateOvertakenError";
+  constructor(details: OvertakenUpdate) {
+    const { cvm, running = "an unknown hash", previous, planned } = details;
+    super(
+      `CVM ${cvm} runs ${running}, but the update to ${planned} was prepared for ${previous}: another update came between.`,
+      {
+        nextStep: "Nothing was committed. Prepare the update again if it is still wanted.",
+        context: { ...details },
+      },
+    );
+  }
+}
+
+export interface ChangedHash {
+  readonly cvm: string;
+  /** What the owners allowed. */
+  readonly approved: string;
+  readonly fromCloud: string;
+  /** Lines that lead from the approved document to the one that the change gives now, or why the hashes differ. */
+  readonly difference: readonly string[];
+}
+
+export class ApprovedHashChangedError extends UpdateError {
+  override readonly name = "ApprovedHashChangedError";
+  constructor(details: ChangedHash) {
+    super(
+      `The update of ${details.cvm} was prepared again, and the cloud now asks for compose hash ${details.fromCloud}; the owners allowed ${details.approved}.`,
+      {
+        nextStep: "Nothing was committed. Compare both documents. If the new one is right, prepare a new plan for it.",
+        context: { ...details },
+      },
+    );
+  }
+}
+
+export interface StoppedRollout {
+  /** The CVMs that run the new compose. */
+  readonly done: readonly string[];
+  readonly failed: string;
+  /** The CVMs that were not touched. */
+  readonly left: readonly string[];
+}
+
+export class RollingUpdateStoppedError extends UpdateError {
+  override readonly name = "RollingUpdateStoppedError";
+  constructor(rollout: StoppedRollout, cause: DstackError) {
+    const { done, failed, left } = rollout;
+    const list = (names: readonly string[]) => names.join(", ") || "none";
+    super(
+      `The rolling update stopped at ${failed}: ${cause.message.replace(/\.+$/, "")}. Updated: ${list(done)}. Not touched: ${list(left)}.`,
+      {
+        nextStep: `${cause.nextStep ?? "Remove the cause."} The same command then goes on with ${failed}.`,
+        context: { ...rollout, cause: cause.toJSON() },
+        cause,
+        retryable: cause.retryable,
+      },
+    );
+  }
+}

@@ -54,6 +54,7 @@ const titles: Readonly<Record<OneLineEvent["step"], string>> = {
   patch: "ask for the update",
   checkHash: "compare hashes",
   readChain: "read allowlist",
+  findTransaction: "find transaction",
   confirm: "confirm",
   followRollover: "roll over",
   awaitFinality: "await finality",
@@ -82,6 +83,10 @@ function describe(event: OneLineEvent): string {
       const caution = caveat === null ? "" : ` (CAUTION: ${caveat})`;
       return `hash ${allowed(composeHashAllowed)}, device ${allowed(deviceAllowed)}; to send: ${planned.join(", ") || "nothing"}${caution}`;
     }
+    case "findTransaction":
+      return event.result.transactionHash === "already-registered"
+        ? "none needed: the app allowed the hash before"
+        : event.result.transactionHash;
     case "confirm":
       return `verified by the cloud${event.result.correlationId === undefined ? "" : `, correlation id ${event.result.correlationId}`}`;
     case "followRollover":

@@ -7,21 +7,30 @@ import { readKmsPublicKey } from "../chain/read-kms.ts";
 import { systemClock } from "../chain/retry.ts";
 import type { NamedFees } from "../chain/transactions/fees.ts";
 import { estimatePrice } from "../chain/transactions/price.ts";
+import { commitCvmUpdate } from "../cloud/commit-cvm-update.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import { getAppEncryptionKey } from "../cloud/get-app-encryption-key.ts";
 import { getComposeFile } from "../cloud/get-compose-file.ts";
 import { getCvm } from "../cloud/get-cvm.ts";
 import { getCvmState } from "../cloud/get-cvm-state.ts";
-import { confirmCvmPatch, type PatchOutcome, patchCvm } from "../cloud/patch-cvm.ts";
+import { safeGetPendingUpdate } from "../cloud/get-pending-update.ts";
+import {
+  type PatchAccepted as CloudAccepted,
+  type RegistrationRequired as CloudRegistration,
+  confirmCvmPatch,
+  type PatchOutcome,
+  patchCvm,
+} from "../cloud/patch-cvm.ts";
+import { prepareCvmUpdate } from "../cloud/prepare-cvm-update.ts";
 import { watchCvmState } from "../cloud/watch-cvm-state.ts";
 import type { JudgedContract } from "../core/generation.ts";
-import type { AppId, Hex } from "../core/ids.ts";
+import type { AppId, ComposeHash, Hex } from "../core/ids.ts";
 import { parseFixedHex } from "../core/ids.ts";
 import { CloudProtocolError, CloudResponseError, UntrustedEncryptionKeyError } from "../errors/index.ts";
 import type { PaymentParameters } from "./connect-payments.ts";
 import { connectPayments, planPayment } from "./connect-payments.ts";
 import { createUpdateEmitter, type UpdateEmitter, type UpdateEvent } from "./events.ts";
-import type { ChainPort, CloudPort, PatchAnswer } from "./ports.ts";
+import type { ChainPort, CloudPort, CvmSnapshot, PatchAccepted, PatchAnswer } from "./ports.ts";
 import { connectProgress } from "./progress.ts";
 import {
   defaultUpdateSettings,
@@ -40,6 +49,12 @@ export function connectCloud(cloud: CloudClient, emitter: UpdateEmitter, now: ()
     readAppCompose: (cvm) => getComposeFile(client, { cvm }),
     readEncryptionKey: (cvm, parameters) => readEncryptionKey(client, cvm, parameters),
     patch: async (cvm, draft) => toAnswer(await patchCvm(client, { cvm, ...draft })),
+    prepare: async (cvm, draft) => {
+      const outcome = await prepareCvmUpdate(client, { cvm, ...draft });
+      return outcome.kind === "accepted" ? toAccepted(outcome) : { ...toRegistration(outcome), token: outcome.token };
+    },
+    commit: async (cvm, commit) => toAccepted(await commitCvmUpdate(client, { cvm, ...commit })),
+    readExpiry: (cvm, composeHash) => readExpiry(client, cvm, composeHash),
     confirm: async (cvm, composeHash, transactionHash) =>
       toAnswer(await confirmCvmPatch(client, { cvm, composeHash, transactionHash })),
     watchStatus: (cvm, { target, signal }) => watchStatus(client, cvm, target, signal),
@@ -81,9 +96,22 @@ async function readEncryptionKey(
   throw new CloudProtocolError("GET", `/cvms/${cvm}`, "the CVM has no encryption key");
 }
 
+/** Not every cloud can be asked for it, and nothing depends on it. */
+async function readExpiry(client: CloudClient, { appId, vmUuid }: CvmSnapshot, composeHash: ComposeHash) {
+  if (appId === undefined || vmUuid === undefined) return undefined;
+  const pending = await safeGetPendingUpdate(client, { appId, vmUuid, composeHash });
+  return pending.success ? pending.data?.expiresAt : undefined;
+}
+
 function toAnswer(outcome: PatchOutcome): PatchAnswer {
-  if (outcome.kind === "accepted") return { kind: outcome.kind, correlationId: outcome.correlationId };
-  const { kind, composeHash, appId, deviceId, kms, correlationId } = outcome;
+  return outcome.kind === "accepted" ? toAccepted(outcome) : toRegistration(outcome);
+}
+
+function toAccepted({ kind, correlationId }: CloudAccepted): PatchAccepted {
+  return { kind, correlationId };
+}
+
+function toRegistration({ kind, composeHash, appId, deviceId, kms, correlationId }: CloudRegistration) {
   return { kind, composeHash, appId, deviceId, chainId: kms?.chainId, correlationId };
 }
 

@@ -1,7 +1,7 @@
 import type { DroppedVariable } from "../core/dropped-variables.ts";
 import type { AppId, ComposeHash, DeviceId, Hex } from "../core/ids.ts";
 import type { PriceEstimate } from "../core/price.ts";
-import type { FinalityTag, Payment, SenderEvent } from "./ports.ts";
+import type { FinalityTag, Payment, RegistrationProof, SenderEvent } from "./ports.ts";
 import type { PaymentStep } from "./progress.ts";
 
 /** What proves the key that the environment was encrypted to. */
@@ -76,6 +76,8 @@ export interface StepResults {
     /** The device that will be allowed. Only the cloud has named it. */
     readonly newDevice: DeviceId | undefined;
   };
+  /** Only of a prepared update: how the app came to allow the hash. */
+  findTransaction: { readonly composeHash: ComposeHash; readonly transactionHash: RegistrationProof };
   pay: { readonly payments: readonly Payment[] };
   confirm: { readonly correlationId: string | undefined; readonly attempts: number };
   followRollover: { readonly status: string; readonly composeHash: ComposeHash | undefined };

@@ -49,8 +49,22 @@ export interface RegistrationRequired extends HashToAllow {
   readonly chainId: number | undefined;
 }
 
+/** The cloud keeps a prepared update until it is committed with this token. */
+export interface PreparedAnswer extends RegistrationRequired {
+  readonly token: string;
+}
+
 /** The cloud's answers to both phases of an update. */
 export type PatchAnswer = PatchAccepted | RegistrationRequired;
+
+export interface CommitRequest {
+  readonly token: string;
+  readonly composeHash: ComposeHash;
+  readonly transactionHash: RegistrationProof;
+}
+
+/** The transaction that allowed a hash. With `already-registered` the cloud reads only the contract's state. */
+export type RegistrationProof = TransactionHash | "already-registered";
 
 export interface CloudPort {
   readCvm(cvm: string): Promise<CvmSnapshot>;
@@ -67,6 +81,12 @@ export interface CloudPort {
   ): Promise<string>;
   patch(cvm: string, draft: UpdateDraft): Promise<PatchAnswer>;
   confirm(cvm: string, composeHash: ComposeHash, transactionHash: TransactionHash): Promise<PatchAnswer>;
+  /** Like `patch`, but if a hash must be allowed first, the cloud keeps the update for `commit`. */
+  prepare(cvm: string, draft: UpdateDraft): Promise<PatchAccepted | PreparedAnswer>;
+  /** @throws HashExpiredError if the token was used, has expired or was superseded */
+  commit(cvm: string, commit: CommitRequest): Promise<PatchAccepted>;
+  /** Until when the cloud keeps a prepared update, as ISO 8601. Undefined if it does not say. */
+  readExpiry(cvm: CvmSnapshot, composeHash: ComposeHash): Promise<string | undefined>;
   /**
    * The CVM's status whenever the cloud reports it, until it is `target`. Ends or throws if the cloud offers no such
    * stream, and when the stream breaks.

@@ -6,6 +6,7 @@ import {
   buildDocument,
   checkHash,
   doubtsAbout,
+  draftOf,
   encryptEnvironment,
   patch,
   proveDocument,
@@ -48,7 +49,7 @@ export async function runUpdate(given: UpdateRun): Promise<UpdateResult> {
   }
   const documentProof = document.isUnchanged ? undefined : await proveDocument(run, target, document);
   const encrypted = await encryptEnvironment(run, target);
-  const answer = await patch(run, target, document, encrypted?.payload);
+  const answer = await patch(run, target, draftOf(run, document, encrypted?.payload));
   const findings = {
     keyProof: encrypted?.proof,
     droppedVariables: document.droppedVariables,

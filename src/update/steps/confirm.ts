@@ -27,26 +27,54 @@ export interface Registered {
  *
  * @throws HashExpiredError, TransactionNotVerifiedError, HashNotAllowedError, CloudUnreachableError
  */
-export function confirm(run: UpdateRun, target: UpdateTarget, registered: Registered): Promise<UpdateRecord> {
+export function confirm(
+  run: UpdateRun,
+  target: UpdateTarget,
+  { answer, record, payments, ...registered }: Registered,
+): Promise<UpdateRecord> {
+  let { paid } = registered;
+  return submitUntilAccepted(run, target, {
+    answer,
+    record: { ...record, payments: paid.map(({ step, value }) => ({ step, value })) },
+    submit: () => confirmOnce(run, answer, paid),
+    lookAgain: async () => {
+      paid = await payments.lookAgain();
+    },
+  });
+}
+
+export interface Submission {
+  readonly answer: Pick<RegistrationRequired, "appId" | "composeHash" | "deviceId">;
+  readonly record: UpdateRecord;
+  /** Asks the cloud to apply the update. Returns the cloud's correlation id. */
+  readonly submit: () => Promise<string>;
+  /** Finds the transaction again that the cloud could not verify: a reorganisation may have moved or removed it. */
+  readonly lookAgain: () => Promise<void>;
+}
+
+/** Submits until the cloud accepts. @throws what `submit` and `lookAgain` throw, unless it may pass */
+export function submitUntilAccepted(
+  run: UpdateRun,
+  target: UpdateTarget,
+  submission: Submission,
+): Promise<UpdateRecord> {
   let attempts = 0;
   return withStep(
     run,
     "confirm",
-    () => confirmUntilAccepted(run, target, registered, () => void attempts++),
+    () => pollUntilAccepted(run, target, submission, () => void attempts++),
     ({ correlationId }) => ({ correlationId: correlationId ?? undefined, attempts }),
   );
 }
 
-async function confirmUntilAccepted(
+async function pollUntilAccepted(
   run: UpdateRun,
   target: UpdateTarget,
-  { answer, record, payments, ...registered }: Registered,
+  { answer, record, submit, lookAgain }: Submission,
   count: () => void,
 ): Promise<UpdateRecord> {
   const { settings, request } = run;
-  let { paid } = registered;
-  const made = paid.map(({ step, value }) => ({ step, value }));
-  const confirming = advance(run, record, { status: "confirming", payments: made });
+  const confirming = advance(run, record, { status: "confirming" });
 
   let isAnswerLost = false;
   const mayPass = async (error: unknown) => {
@@ -54,9 +82,8 @@ async function confirmUntilAccepted(
     if (error instanceof TransactionNotVerifiedError) {
       // If a reorganisation removed the transaction, this sends it again. If not, the cloud's endpoint has not seen it
       // yet.
-      paid = await payments.lookAgain().catch((fault: unknown) => {
-        if (isDstackError(fault) && fault.retryable) return paid;
-        throw fault;
+      await lookAgain().catch((fault: unknown) => {
+        if (!isDstackError(fault) || !fault.retryable) throw fault;
       });
       return true;
     }
@@ -78,7 +105,7 @@ async function confirmUntilAccepted(
     async () => {
       if (isAnswerLost && (await isInForce(run, target, answer))) return { correlationId: null };
       count();
-      return { correlationId: await confirmOnce(run, answer, paid) };
+      return { correlationId: await submit() };
     },
   );
   return advance(run, confirming, { status: "confirmed", correlationId });
@@ -103,7 +130,11 @@ function mayHaveArrived(error: unknown): boolean {
   return error instanceof CloudUnreachableError || (error instanceof CloudResponseError && error.status >= 500);
 }
 
-async function isInForce(run: UpdateRun, target: UpdateTarget, answer: RegistrationRequired): Promise<boolean> {
+async function isInForce(
+  run: UpdateRun,
+  target: UpdateTarget,
+  answer: Pick<RegistrationRequired, "composeHash">,
+): Promise<boolean> {
   const { composeHash } = await waitUntilAtRest(run);
   return composeHash === answer.composeHash && target.composeHash !== answer.composeHash;
 }

@@ -9,32 +9,48 @@ import type { ComposeHash } from "../../core/ids.ts";
 import { type JsonObject, parseJsonTree, toJsonObject, writeCanonicalJson } from "../../core/json.ts";
 import { CloudProtocolError, HashMismatchError, UnprovenDocumentError, WrongChainError } from "../../errors/index.ts";
 import type { DocumentProof, KeyProof, ValueDoubts } from "../events.ts";
-import type { PatchAnswer } from "../ports.ts";
+import type { PatchAccepted, PatchAnswer, PreparedAnswer, UpdateDraft } from "../ports.ts";
 import { type UpdateRequest, type UpdateRun, type UpdateTarget, withStep } from "../run.ts";
 import { readTrustedKmsKey } from "../trust.ts";
 
-/** Phase 1. It costs nothing, so every rerun repeats it. The cloud keeps the latest request. */
-export function patch(
-  run: UpdateRun,
-  target: UpdateTarget,
+/** The change as the cloud gets it. */
+export function draftOf(
+  { request }: UpdateRun,
   { requested }: Pick<RequestedDocument, "requested">,
   encryptedEnvironment: string | undefined,
-): Promise<PatchAnswer> {
-  const { cvm, dockerCompose, preLaunchScript, publicLogs, publicSysinfo, publicTcbinfo } = run.request;
-  const draft = {
-    dockerCompose,
-    preLaunchScript,
-    // In the order of the document, which keeps its order for the same names.
-    allowedEnvs: allowedEnvsOf(run.request) === undefined ? undefined : (requested.allowed_envs ?? undefined),
-    publicLogs,
-    publicSysinfo,
-    publicTcbinfo,
-    encryptedEnvironment,
+): UpdateDraft {
+  const { dockerCompose, preLaunchScript, publicLogs, publicSysinfo, publicTcbinfo } = request;
+  // In the order of the document, which keeps its order for the same names.
+  const allowedEnvs = allowedEnvsOf(request) === undefined ? undefined : (requested.allowed_envs ?? undefined);
+  return {
+    ...{ dockerCompose, preLaunchScript, allowedEnvs },
+    ...{ publicLogs, publicSysinfo, publicTcbinfo, encryptedEnvironment },
   };
+}
+
+/** Phase 1. It costs nothing, so every rerun repeats it. The cloud keeps the latest request. */
+export function patch(run: UpdateRun, target: UpdateTarget, draft: UpdateDraft): Promise<PatchAnswer> {
+  return withAnswer(run, target, () => run.cloud.patch(run.request.cvm, draft));
+}
+
+/** Phase 1 for `commit`. Every rerun repeats it, and makes the token of the run before worthless. */
+export function prepare(
+  run: UpdateRun,
+  target: UpdateTarget,
+  draft: UpdateDraft,
+): Promise<PatchAccepted | PreparedAnswer> {
+  return withAnswer(run, target, () => run.cloud.prepare(run.request.cvm, draft));
+}
+
+function withAnswer<Answer extends PatchAnswer>(
+  run: UpdateRun,
+  target: UpdateTarget,
+  ask: () => Promise<Answer>,
+): Promise<Answer> {
   return withStep(
     run,
     "patch",
-    async () => requireSameApp(await run.cloud.patch(cvm, draft), target, cvm),
+    async () => requireSameApp(await ask(), target, run.request.cvm),
     (answer) =>
       answer.kind === "accepted"
         ? { answer: answer.kind, correlationId: answer.correlationId }
@@ -43,7 +59,11 @@ export function patch(
 }
 
 /** Refuses an answer for another app or chain: allowing the hash on another contract would waste money. */
-function requireSameApp(answer: PatchAnswer, { appId, chainId }: UpdateTarget, cvm: string): PatchAnswer {
+function requireSameApp<Answer extends PatchAnswer>(
+  answer: Answer,
+  { appId, chainId }: UpdateTarget,
+  cvm: string,
+): Answer {
   if (answer.kind === "accepted") return answer;
   if (chainId === undefined) {
     const problem = "it asks to register a hash, but an earlier answer said that the CVM has no contract";

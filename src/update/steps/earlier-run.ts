@@ -1,4 +1,3 @@
-import type { ComposeHash } from "../../core/ids.ts";
 import { RolloverFailedError } from "../../errors/index.ts";
 import type { Payment, PaymentIntent } from "../ports.ts";
 import type { UpdateRecord } from "../progress.ts";
@@ -92,10 +91,10 @@ export interface OpenedUpdate {
 export function openUpdate(
   run: UpdateRun,
   target: UpdateTarget,
-  accepted: { readonly composeHash: ComposeHash; readonly correlationId?: string | undefined },
+  accepted: Pick<UpdateRecord, "composeHash"> & Partial<Pick<UpdateRecord, "environment" | "correlationId">>,
 ): OpenedUpdate {
   const { progress } = run;
-  const { composeHash, correlationId = null } = accepted;
+  const { composeHash, environment = fingerprintEnvironment(run), correlationId = null } = accepted;
   const { appId, key, chainId = null } = target;
   const earlier = progress.read(target);
   const isOpen = earlier !== undefined && earlier.status !== "completed" && earlier.status !== "failed";
@@ -103,7 +102,7 @@ export function openUpdate(
     status: correlationId === null ? "patched" : "confirmed",
     ...{ appId, key, chainId, composeHash, correlationId },
     previousComposeHash: target.composeHash ?? null,
-    environment: fingerprintEnvironment(run),
+    environment,
     payments: [],
   };
   progress.write(record);

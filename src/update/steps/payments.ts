@@ -11,24 +11,60 @@ import { requireExpectedDevice } from "../trust.ts";
  * @throws UnexpectedDeviceError, WrongChainError, KeyEpochsError, NoContractError, SignerRequiredError, NotOwnerError,
  * ContractOwnerError, InsufficientFundsError, RpcUnavailableError
  */
-export async function planPayments(
+export function planPayments(
   run: UpdateRun,
   target: UpdateTarget,
   answer: RegistrationRequired,
   payments: PaymentPort,
 ): Promise<readonly PaymentIntent[]> {
+  return readPlanned(run, target, answer, {
+    choose: (lacking) => lacking,
+    readPrice: (planned) => requirePayable(run, payments, planned),
+  });
+}
+
+/**
+ * Decides what the owners of a prepared update must sign, in this order. A hash that is allowed already needs no
+ * transaction: the commit of a prepared update does not need one.
+ *
+ * @throws UnexpectedDeviceError, WrongChainError, KeyEpochsError, NoContractError, RpcUnavailableError
+ */
+export function planSignatures(
+  run: UpdateRun,
+  target: UpdateTarget,
+  wanted: Pick<RegistrationRequired, "composeHash" | "deviceId" | "chainId">,
+): Promise<readonly PaymentIntent[]> {
+  return readPlanned(run, target, wanted, {
+    choose: (lacking) => lacking.filter(({ absentAt }) => absentAt !== undefined),
+    readPrice: async () => undefined,
+  });
+}
+
+interface PlannedBy {
+  readonly choose: (lacking: readonly PaymentIntent[]) => readonly PaymentIntent[];
+  readonly readPrice: (planned: readonly PaymentIntent[]) => Promise<PriceEstimate | undefined>;
+}
+
+async function readPlanned(
+  run: UpdateRun,
+  target: UpdateTarget,
+  wanted: Pick<RegistrationRequired, "composeHash" | "deviceId" | "chainId">,
+  { choose, readPrice }: PlannedBy,
+): Promise<readonly PaymentIntent[]> {
   const { planned } = await withStep(
     run,
     "readChain",
     async () => {
-      const chainId = await requireChain(run, target, answer);
+      const chainId = await requireChain(run, target, wanted);
+      const { appId } = target;
+      const { composeHash, deviceId } = wanted;
       const kms = run.request.kms ?? target.kmsContractAddress;
-      const allowlist = await run.chain.readAllowlist({ ...answer, appId: target.appId, kms });
+      const allowlist = await run.chain.readAllowlist({ composeHash, deviceId, appId, kms });
       requireNoKeyEpochs(allowlist.contracts, run.request.acceptKeyEpochs === true);
-      const planned = planFor(allowlist, { chainId, appId: target.appId }, answer);
-      const newDevice = planned.some(({ step }) => step === "addDevice") ? answer.deviceId : undefined;
+      const planned = choose(planFor(allowlist, { chainId, appId }, wanted));
+      const newDevice = planned.some(({ step }) => step === "addDevice") ? deviceId : undefined;
       if (newDevice !== undefined) requireExpectedDevice(run, newDevice);
-      return { chainId, allowlist, planned, newDevice, price: await requirePayable(run, payments, planned) };
+      return { chainId, allowlist, planned, newDevice, price: await readPrice(planned) };
     },
     ({ chainId, allowlist: { contracts, ...allowlist }, planned, newDevice, price }) => ({
       ...allowlist,
@@ -40,7 +76,11 @@ export async function planPayments(
   return planned;
 }
 
-async function requireChain({ chain }: UpdateRun, target: UpdateTarget, answer: RegistrationRequired): Promise<number> {
+async function requireChain(
+  { chain }: UpdateRun,
+  target: UpdateTarget,
+  answer: Pick<RegistrationRequired, "chainId">,
+): Promise<number> {
   const actual = await chain.readChainId();
   const expected = answer.chainId ?? target.chainId ?? actual;
   if (expected !== actual) throw new WrongChainError(expected, actual);
@@ -50,7 +90,7 @@ async function requireChain({ chain }: UpdateRun, target: UpdateTarget, answer: 
 function planFor(
   { blockNumber, deviceAllowed, composeHashAllowed }: AllowlistSnapshot,
   app: Pick<PaymentIntent, "chainId" | "appId">,
-  { composeHash, deviceId }: RegistrationRequired,
+  { composeHash, deviceId }: Pick<RegistrationRequired, "composeHash" | "deviceId">,
 ): readonly PaymentIntent[] {
   // Sent even if the hash is allowed already, because the cloud verifies a transaction as well as the state.
   const absentAt = composeHashAllowed ? undefined : blockNumber;

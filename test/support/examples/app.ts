@@ -14,6 +14,7 @@ import type { ChangePlan } from "../../../src/plans/change-plan.ts";
 import type { AllowlistUse, KeepRules, PinnedBlock } from "../../../src/prune/allowlist-use.ts";
 import type { PrunePlan } from "../../../src/prune/plan-prune.ts";
 import type { PruneSource } from "../../../src/prune/read-allowlist-use.ts";
+import type { PreparedUpdate } from "../../../src/update/prepare-update.ts";
 
 // The `./app.js` of the examples in documentation comments: the values that a user's own module would export. The
 // examples are only type-checked, so no value is needed.
@@ -29,6 +30,7 @@ export declare const client: Client<Transport, Chain, Account>;
 export declare const cloud: CloudClient;
 export declare const composeHash: ComposeHash;
 export declare const deviceId: DeviceId;
+export declare const digest: Hex;
 export declare const dockerCompose: string;
 export declare const document: AppCompose;
 export declare const encryptedEnvironment: string;
@@ -44,6 +46,7 @@ export declare const osImageHash: Hex;
 export declare const pinned: PinnedBlock;
 export declare const plan: PrunePlan;
 export declare const prepared: PreparedTransaction;
+export declare const preparedUpdate: PreparedUpdate;
 export declare const privateKey: Hex;
 export declare const publicKey: Hex;
 export declare const receipt: TransactionReceipt;

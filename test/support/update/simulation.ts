@@ -13,9 +13,23 @@ import {
 } from "../../../src/core/ids.ts";
 import type { PriceEstimate } from "../../../src/core/price.ts";
 import type { Clock } from "../../../src/core/retry.ts";
-import { CloudUnreachableError, RpcUnavailableError, TransactionNotVerifiedError } from "../../../src/errors/index.ts";
+import {
+  CloudUnreachableError,
+  HashExpiredError,
+  RpcUnavailableError,
+  TransactionNotVerifiedError,
+} from "../../../src/errors/index.ts";
 import { createUpdateEmitter, type UpdateEvent } from "../../../src/update/events.ts";
-import type { ChainPort, CloudPort, Payment, PaymentIntent, PaymentPort } from "../../../src/update/ports.ts";
+import type {
+  ChainPort,
+  CloudPort,
+  PatchAccepted,
+  Payment,
+  PaymentIntent,
+  PaymentPort,
+  RegistrationProof,
+  UpdateDraft,
+} from "../../../src/update/ports.ts";
 import { connectProgress } from "../../../src/update/progress.ts";
 import type { UpdateRequest, UpdateRun } from "../../../src/update/run.ts";
 import { Crash } from "../ledger/crashing-ledger.ts";
@@ -53,6 +67,7 @@ interface SimulatedTransaction {
   readonly hash: TransactionHash;
   /** Undefined while it waits. */
   height: number | undefined;
+  readonly isOfOwners?: boolean;
 }
 
 /**
@@ -79,9 +94,23 @@ export class SimulatedChain {
     if (this.#dice.hits(10)) this.#reorganise();
   }
 
+  /** The owners' transactions. No ledger holds them: after a reorganisation the next block has them. */
+  execute(intents: readonly PaymentIntent[]): void {
+    for (const intent of intents) {
+      const hash = hashOf(`owners ${this.#recorded.length}`);
+      this.#recorded.push({ intent, hash, height: ++this.#height, isOfOwners: true });
+    }
+  }
+
+  /** The transaction that allowed a value, if the endpoint shows it. */
+  async find(value: Hex): Promise<TransactionHash | undefined> {
+    return this.#answer(this.mined.find(({ intent }) => intent.value === value)?.hash);
+  }
+
   /** The view of the cloud's own endpoint: the hash is allowed by exactly this transaction. */
-  isProven(composeHash: ComposeHash, transactionHash: TransactionHash): boolean {
-    return this.mined.some(({ hash, intent }) => hash === transactionHash && intent.value === composeHash);
+  isProven(composeHash: ComposeHash, proof: RegistrationProof): boolean {
+    const isMeant = (hash: TransactionHash) => proof === "already-registered" || hash === proof;
+    return this.mined.some(({ hash, intent }) => isMeant(hash) && intent.value === composeHash);
   }
 
   port(): ChainPort {
@@ -163,7 +192,8 @@ export class SimulatedChain {
   /** What was in the newest blocks waits again. */
   #reorganise(): void {
     for (const transaction of this.mined) {
-      if (transaction.height !== undefined && transaction.height >= this.#height - 1) transaction.height = undefined;
+      if (transaction.height !== undefined && transaction.height >= this.#height - 1)
+        transaction.height = transaction.isOfOwners ? this.#height + 1 : undefined;
     }
   }
 
@@ -184,7 +214,10 @@ export class SimulatedCloud {
   readonly #dice: Dice;
   readonly #chain: SimulatedChain;
   #document: AppCompose = firstDocument;
-  #pending: { readonly document: AppCompose; readonly environment: string | undefined } | undefined;
+  #pending:
+    | { readonly document: AppCompose; readonly environment: string | undefined; readonly token?: string }
+    | undefined;
+  #tokens = 0;
   #busyFor = 0;
   environment: string | undefined;
   /** Hashes whose confirmation was accepted, in order. */
@@ -220,40 +253,56 @@ export class SimulatedCloud {
       readAppCompose: async () => this.#answer() ?? this.#document,
       readEncryptionKey: async () =>
         this.#answer() ?? `13be4feaeaf204c7fd3358fc9c00721881d174278128227ec674f37f7fe97b6d`,
-      patch: async (_, { encryptedEnvironment, ...changes }) => {
+      patch: async (_, draft) => this.#request(draft, undefined),
+      prepare: async (_, draft) => this.#request(draft, `token-${++this.#tokens}`),
+      commit: async (_, { token, composeHash, transactionHash }) => {
         this.#answer();
-        const document = changeAppCompose(this.#document, changes);
-        const composeHash = computeComposeHash(document);
-        if (composeHash === this.composeHash) {
-          this.environment = encryptedEnvironment ?? this.environment;
-          this.#busyFor = 3;
-          return { kind: "accepted", correlationId: "environment" };
-        }
-        this.#pending = { document, environment: encryptedEnvironment };
-        return { kind: "registrationRequired", composeHash, appId, deviceId, chainId, correlationId: undefined };
+        if (token !== this.#pending?.token)
+          throw new HashExpiredError({ method: "POST", path: "/cvms/cvm_1/commit-update", status: 466 });
+        return this.#apply(composeHash, transactionHash);
       },
+      readExpiry: async () => this.#answer(),
       confirm: async (_, composeHash, transactionHash) => {
         this.#answer();
-        const answer = { method: "PATCH", path: "/cvms/cvm_1" };
-        const isPending = this.#pending !== undefined && computeComposeHash(this.#pending.document) === composeHash;
-        if (!isPending || this.#pending === undefined)
-          throw new Error("The cloud was asked to confirm what it does not keep.");
-        if (this.#dice.hits(10) || !this.#chain.isProven(composeHash, transactionHash)) {
-          throw new TransactionNotVerifiedError({ ...answer, status: 467 });
-        }
-        if (this.#dice.hits(10)) throw new CloudUnreachableError(answer.method, answer.path);
-        this.#document = this.#pending.document;
-        this.environment = this.#pending.environment ?? this.environment;
-        this.#pending = undefined;
-        this.#busyFor = 3;
-        this.confirmed.push(composeHash);
-        if (this.#dice.hits(10)) throw new CloudUnreachableError(answer.method, answer.path);
-        return { kind: "accepted", correlationId: "update" };
+        return this.#apply(composeHash, transactionHash);
       },
       watchStatus: () => this.#statuses(),
       readBootError: async () => this.#answer(),
       fingerprint: (text) => keccak256(stringToHex(text)).slice(2),
     };
+  }
+
+  #request(draft: UpdateDraft, token: string | undefined) {
+    this.#answer();
+    const { encryptedEnvironment, ...changes } = draft;
+    const document = changeAppCompose(this.#document, changes);
+    const composeHash = computeComposeHash(document);
+    if (composeHash === this.composeHash) {
+      this.environment = encryptedEnvironment ?? this.environment;
+      this.#busyFor = 3;
+      return { kind: "accepted", correlationId: "environment" } as const;
+    }
+    this.#pending = { document, environment: encryptedEnvironment, token };
+    const registration = { composeHash, appId, deviceId, chainId, correlationId: undefined };
+    return { kind: "registrationRequired", ...registration, token: token ?? "" } as const;
+  }
+
+  #apply(composeHash: ComposeHash, proof: RegistrationProof): PatchAccepted {
+    const answer = { method: "PATCH", path: "/cvms/cvm_1" };
+    const isPending = this.#pending !== undefined && computeComposeHash(this.#pending.document) === composeHash;
+    if (!isPending || this.#pending === undefined)
+      throw new Error("The cloud was asked to confirm what it does not keep.");
+    if (this.#dice.hits(10) || !this.#chain.isProven(composeHash, proof)) {
+      throw new TransactionNotVerifiedError({ ...answer, status: 467 });
+    }
+    if (this.#dice.hits(10)) throw new CloudUnreachableError(answer.method, answer.path);
+    this.#document = this.#pending.document;
+    this.environment = this.#pending.environment ?? this.environment;
+    this.#pending = undefined;
+    this.#busyFor = 3;
+    this.confirmed.push(composeHash);
+    if (this.#dice.hits(10)) throw new CloudUnreachableError(answer.method, answer.path);
+    return { kind: "accepted", correlationId: "update" };
   }
 
   /** A stream with random events, which may end at each of them. */

@@ -88,6 +88,17 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   RolloverFailedError: new errors.RolloverFailedError("a", "OS image is not allowed", undefined),
   UnexpectedDeviceError: new errors.UnexpectedDeviceError("my-app", "0x07", []),
   UnprovenDocumentError: new errors.UnprovenDocumentError("my-app", "0x01", ["0x07"]),
+  RegistrationMissingError: new errors.RegistrationMissingError("my-app", "0x01", ["compose hash 0x07"]),
+  UpdateOvertakenError: new errors.UpdateOvertakenError({
+    ...{ cvm: "my-app", running: "0x06", previous: "0x05", planned: "0x07", difference: [] },
+  }),
+  ApprovedHashChangedError: new errors.ApprovedHashChangedError({
+    ...{ cvm: "my-app", approved: "0x07", fromCloud: "0x08", difference: ["name:"] },
+  }),
+  RollingUpdateStoppedError: new errors.RollingUpdateStoppedError(
+    { done: ["a"], failed: "b", left: ["c"] },
+    new errors.RolloverFailedError("b", "no device", undefined),
+  ),
   SignerRequiredError: new errors.SignerRequiredError(["addDevice", "addComposeHash"]),
   PruneBlockedError: new errors.PruneBlockedError([{ kind: "history", problem: "Block 7 was not read." }]),
   PruneOvertakenError: new errors.PruneOvertakenError([{ composeHash: "0x05", problem: "runs on web" }]),

@@ -2,6 +2,8 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { isDstackError } from "../../../../src/errors/index.ts";
+import { runCommit } from "../../../../src/update/commit-update.ts";
+import { type PrepareUpdateResult, runPrepare } from "../../../../src/update/prepare-update.ts";
 import type { UpdateResult } from "../../../../src/update/run.ts";
 import { runUpdate } from "../../../../src/update/update-cvm.ts";
 import { Crash, type CrashPoint, crashingLedger } from "../../../support/ledger/crashing-ledger.ts";
@@ -43,6 +45,40 @@ describe("runUpdate over simulated ports", () => {
       ),
       // A failure is shrunk, but not for minutes.
       { numRuns: 80, interruptAfterTimeLimit: 40_000, markInterruptAsFailure: true },
+    );
+  });
+});
+
+describe("runPrepare and runCommit over simulated ports", () => {
+  it("commit what the owners allowed, once, with random faults and crashes", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.nat(99), { maxLength: 200, size: "max" }),
+        fc.array(crashPoints, { maxLength: 6 }),
+        async (throws, crashes) => {
+          const simulation = simulate(throws);
+          const ledger = memoryLedger();
+          let prepared: PrepareUpdateResult | undefined;
+          while (prepared === undefined)
+            prepared = await runPrepare(simulation.start(ledger, request)).catch(endedBadly);
+          const { update, needed, composeHash } = prepared;
+          if (update === undefined) throw new Error(`The update was ${prepared.outcome}.`);
+          expect(needed.map(({ step }) => step)).to.deep.equal(["addDevice", "addComposeHash"]);
+          simulation.chain.execute(needed);
+
+          let result: UpdateResult | undefined;
+          for (let life = 0; result === undefined; life++) {
+            expect(life, "lives").to.be.lessThan(throws.length + crashes.length + 3);
+            const point = crashes[life];
+            const run = simulation.start(point === undefined ? ledger : crashingLedger(ledger, point), {});
+            result = await runCommit(run, update, (hash) => simulation.chain.find(hash)).catch(endedBadly);
+          }
+          expect(result.outcome).to.equal("updated");
+          expect(simulation.cloud.confirmed).to.deep.equal([composeHash]);
+          expect(simulation.cloud.environment).to.equal(update.draft.encryptedEnvironment);
+        },
+      ),
+      { numRuns: 40, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: true },
     );
   });
 });

@@ -15,7 +15,7 @@ import { createUpdateEmitter, type UpdateEvent } from "../../../../src/update/ev
 import type { CloudPort, CvmSnapshot, PatchAnswer } from "../../../../src/update/ports.ts";
 import type { UpdateRecord } from "../../../../src/update/progress.ts";
 import type { UpdateRequest, UpdateRun } from "../../../../src/update/run.ts";
-import { fingerprintEnvironment, patch } from "../../../../src/update/steps/document.ts";
+import { draftOf, fingerprintEnvironment, patch } from "../../../../src/update/steps/document.ts";
 import { followRollover } from "../../../../src/update/steps/follow-rollover.ts";
 import { readCvm } from "../../../../src/update/steps/read-cvm.ts";
 import { runUpdate } from "../../../../src/update/update-cvm.ts";
@@ -118,10 +118,10 @@ describe("patch", () => {
   it("does not register a hash with an app or on a chain other than the CVM's", async () => {
     for (const wrong of [{ appId: parseAppId("a2".repeat(20)) }, { chainId: 1 }]) {
       const { run } = watching([], { patch: async () => ({ ...registration, ...wrong }) });
-      await catchError(patch(run, target, { requested }, undefined), CloudProtocolError);
+      await catchError(patch(run, target, draftOf(run, { requested }, undefined)), CloudProtocolError);
     }
     const { run } = watching([], { patch: async () => registration });
-    expect(await patch(run, target, { requested }, undefined)).to.equal(registration);
+    expect(await patch(run, target, draftOf(run, { requested }, undefined))).to.equal(registration);
   });
 
   it("sends the requested changes, with the environment encrypted", async () => {
@@ -133,7 +133,8 @@ describe("patch", () => {
         return registration;
       },
     };
-    await patch(watching([], cloud, request).run, target, { requested }, "cipher");
+    const { run } = watching([], cloud, request);
+    await patch(run, target, draftOf(run, { requested }, "cipher"));
     expect(JSON.parse(JSON.stringify(draft))).to.deep.equal({
       dockerCompose: "x",
       allowedEnvs: ["A"],
