@@ -43,6 +43,7 @@ export const operatorTerms: Readonly<Record<string, string | ((value: string) =>
   timeoutMs: "dstack.cloud.timeout",
   transactionHash: "--transaction-hash",
   undoDelegation: "dstack batch undo-delegation",
+  updateCvm: "dstack update without --prepare",
   until: "--until",
 };
 

@@ -3,6 +3,7 @@ export type { SenderEvent } from "../chain/transactions/follow-context.ts";
 export { type Ledger, memoryLedger, type OpenLedgerOptions, openLedger } from "../chain/transactions/ledger.ts";
 export type { Clock } from "../core/retry.ts";
 export { type CommitUpdateParameters, commitUpdate } from "./commit-update.ts";
+export { type CommitUpdatesParameters, commitUpdates } from "./commit-updates.ts";
 export type { UpdateCvmParameters } from "./connect.ts";
 export type { DocumentProof, KeyProof, StepResults, UpdateEvent, UpdateStep } from "./events.ts";
 export { type PlanUpdateParameters, planUpdate, type UpdatePlan } from "./plan-update.ts";

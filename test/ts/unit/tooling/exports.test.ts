@@ -30,6 +30,7 @@ const chain = [
 ];
 const cloud = [
   "commitComposeFile",
+  "commitCvmUpdate",
   "confirmCvmPatch",
   "createCloudClient",
   "createCvm",
@@ -47,9 +48,11 @@ const cloud = [
   "getOperationKinds",
   "getPendingUpdate",
   "patchCvm",
+  "prepareCvmUpdate",
   "provisionComposeFile",
   "provisionCvm",
   "safeCommitComposeFile",
+  "safeCommitCvmUpdate",
   "safeConfirmCvmPatch",
   "safeCreateCvm",
   "safeGetApp",
@@ -66,6 +69,7 @@ const cloud = [
   "safeGetOperationKinds",
   "safeGetPendingUpdate",
   "safePatchCvm",
+  "safePrepareCvmUpdate",
   "safeProvisionComposeFile",
   "safeProvisionCvm",
   "safeUpdateCvmEnvs",
@@ -113,6 +117,7 @@ const core = [
   "writeAppCompose",
 ];
 const errors = [
+  "ApprovedHashChangedError",
   "BatchStoppedError",
   "CloudError",
   "CloudProtocolError",
@@ -161,6 +166,8 @@ const errors = [
   "PrunedHashInUseError",
   "ReceiptMismatchError",
   "ReceiptTimeoutError",
+  "RegistrationMissingError",
+  "RollingUpdateStoppedError",
   "RolloverFailedError",
   "RolloverTimeoutError",
   "RpcUnavailableError",
@@ -176,12 +183,24 @@ const errors = [
   "UnsignedRecordError",
   "UntrustedEncryptionKeyError",
   "UnusableFileError",
+  "UpdateOvertakenError",
   "WrongChainError",
   "errorTable",
   "exitCodes",
   "isDstackError",
 ];
-const update = ["memoryLedger", "openLedger", "planUpdate", "updateCvm"];
+const update = [
+  "commitUpdate",
+  "commitUpdates",
+  "loadPreparedUpdates",
+  "memoryLedger",
+  "openLedger",
+  "planUpdate",
+  "prepareUpdate",
+  "removePreparedUpdates",
+  "savePreparedUpdates",
+  "updateCvm",
+];
 const batch = [
   "acceptKmsOwnershipCall",
   "acceptOwnershipCall",
