@@ -1,5 +1,12 @@
 export { type AttachedWorld, type AttachWorldParameters, attachWorld } from "./attach-world.ts";
 export { devAccount, devPrivateKey, type LocalChainClient, type OwnerClient } from "./chain/client.ts";
+export {
+  type RecordRpcParameters,
+  type ReplayRpcParameters,
+  type RpcRecording,
+  recordRpc,
+  replayRpc,
+} from "./chain/rpc-recording.ts";
 export type { LocalChain } from "./chain/start-chain.ts";
 export type { DeployedContracts } from "./contracts.ts";
 export {
