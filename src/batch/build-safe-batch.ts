@@ -8,13 +8,9 @@ import type { Hex } from "../core/ids.ts";
 import { mapLimited } from "../core/map-limited.ts";
 import { groupCalls, orderCalls } from "../core/order-calls.ts";
 import { abiOf, type OwnerCall } from "../core/owner-calls.ts";
-import {
-  buildSafeTx,
-  buildTransactionBuilderFile,
-  hashSafeTx,
-  type SafeTx,
-  type TransactionBuilderFile,
-} from "../core/safe.ts";
+import { buildSafeTx, hashSafeTx, type SafeTx } from "../core/safe.ts";
+import { buildTransactionBuilderFile, type TransactionBuilderFile } from "../core/safe-builder-file.ts";
+import { multiSendCallOnlyAddresses, safeDeployments } from "../core/safe-deployments.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { requireEffect } from "./require-effect.ts";
 
@@ -121,25 +117,6 @@ async function requireSameHash(
   });
 }
 
-/**
- * Safe's deployments of MultiSendCallOnly, newest first: 1.5.0, 1.4.1, 1.3.0, and the 1.3.0 address for chains that
- * require replay-protected transactions. The contract keeps no state, so each of them works for a Safe of any version.
- */
-const canonical: readonly Address[] = [
-  "0xA83c336B20401Af773B6219BA5027174338D1836",
-  "0x9641d764fc13c8B624c04430C7356C1C7C8102e2",
-  "0x40A2aCCbd92BCA938b02010E17A5b8929b49130D",
-  "0xA1dabEF33b3B82c7814B6D82A79e50F4AC44102B",
-];
-/**
- * The Safe app uses the deployment of the Safe's own version. Using the same one gives the hash that the signers see.
- */
-const ofVersion: readonly (readonly [start: string, address: Address])[] = [
-  ["1.5.", "0xA83c336B20401Af773B6219BA5027174338D1836"],
-  ["1.4.", "0x9641d764fc13c8B624c04430C7356C1C7C8102e2"],
-  ["1.3.", "0x40A2aCCbd92BCA938b02010E17A5b8929b49130D"],
-];
-
 export interface FindMultiSendParameters {
   /** The return value of the Safe's `VERSION`. */
   readonly version: string;
@@ -156,11 +133,14 @@ export interface FindMultiSendParameters {
  * const multiSend = await findMultiSend(client, { version: "1.4.1" });
  */
 export async function findMultiSend(client: ChainClient, { version }: FindMultiSendParameters): Promise<Address> {
-  const own = ofVersion.flatMap(([start, address]) => (version.startsWith(start) ? [address] : []));
-  for (const address of new Set([...own, ...canonical]))
+  // The Safe app uses the deployment of the Safe's own version. Using the same one gives the hash that the signers see.
+  const own = Object.entries(safeDeployments).flatMap(([release, { multiSendCallOnly }]) =>
+    version.startsWith(release.slice(0, 4)) ? [multiSendCallOnly] : [],
+  );
+  for (const address of new Set([...own, ...multiSendCallOnlyAddresses]))
     if ((await readCode(client, { address })) !== "0x") return address;
   throw new InvalidArgumentError("Safe's MultiSendCallOnly is at none of its known addresses on this chain.", {
     nextStep: "Give the address of the one that your Safe uses (multiSend), or send the calls one at a time.",
-    context: { looked: canonical },
+    context: { looked: multiSendCallOnlyAddresses },
   });
 }

@@ -38,17 +38,34 @@ export {
   upgradeCall,
 } from "../core/owner-calls.ts";
 export {
-  type BuilderTransaction,
-  type BuildTransactionBuilderFileParameters,
   buildSafeTx,
-  buildTransactionBuilderFile,
-  checksumOf,
   encodeMultiSend,
   hashSafeTx,
   type SafeDomain,
   type SafeTx,
-  type TransactionBuilderFile,
+  type SafeTxHashes,
+  type SafeTypedData,
+  safeTxHashes,
+  safeTypedData,
 } from "../core/safe.ts";
+export {
+  type BuilderTransaction,
+  type BuildTransactionBuilderFileParameters,
+  buildTransactionBuilderFile,
+  checksumOf,
+  type TransactionBuilderFile,
+} from "../core/safe-builder-file.ts";
+export {
+  type DecodedSafeTx,
+  type DecodeSafeTxParameters,
+  decodeExecTransaction,
+  decodeSafeTx,
+  type ExecTransaction,
+  encodeExecTransaction,
+  type SafeCall,
+  type SafeTxProblem,
+} from "../core/safe-calldata.ts";
+export * from "../core/safe-signing.ts";
 export { type BuildTimelockBatchParameters, buildTimelockBatch, type TimelockBatch } from "../core/timelock.ts";
 export {
   type BuildSafeBatchParameters,

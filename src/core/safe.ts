@@ -1,135 +1,17 @@
 import {
   type Address,
   concat,
+  domainSeparator,
   encodeFunctionData,
-  getAbiItem,
-  getAddress,
+  hashStruct,
   hashTypedData,
-  keccak256,
   numberToHex,
   parseAbi,
   size,
-  stringToHex,
   zeroAddress,
 } from "viem";
 import type { Hex } from "./ids.ts";
-import { abiOf, type OwnerCall } from "./owner-calls.ts";
-
-/** A batch as the Safe app's Transaction Builder imports it, format 1.0. */
-export interface TransactionBuilderFile {
-  readonly version: "1.0";
-  /** Decimal. */
-  readonly chainId: string;
-  /** Milliseconds since the epoch. */
-  readonly createdAt: number;
-  readonly meta: {
-    readonly name: string;
-    readonly description: string;
-    readonly txBuilderVersion: string;
-    /** With its checksum, as the app writes it. */
-    readonly createdFromSafeAddress: Address;
-    readonly createdFromOwnerAddress: "";
-    /** Covers the whole file except the name. The app shows a warning if it does not match. */
-    readonly checksum: Hex;
-  };
-  readonly transactions: readonly BuilderTransaction[];
-}
-
-export interface BuilderTransaction {
-  readonly to: Address;
-  /** Wei, decimal. */
-  readonly value: "0";
-  readonly data: Hex;
-  /** Decoded form of `data`, which the app shows to the signers. */
-  readonly contractMethod: {
-    readonly inputs: readonly { readonly internalType: string; readonly name: string; readonly type: string }[];
-    readonly name: string;
-    readonly payable: false;
-  };
-  readonly contractInputsValues: Readonly<Record<string, string>>;
-}
-
-export interface BuildTransactionBuilderFileParameters {
-  readonly calls: readonly OwnerCall[];
-  readonly chainId: number;
-  readonly safe: Address;
-  /** Title in the app. */
-  readonly name: string;
-  /** Milliseconds since the epoch. */
-  readonly createdAt: number;
-}
-
-/**
- * Writes calls for the Safe app's Transaction Builder.
- *
- * @example
- * import { buildTransactionBuilderFile } from "dstack-toolkit/batch";
- * import { calls, safe } from "./app.js";
- * const file = buildTransactionBuilderFile({ calls, chainId: 8453, safe, name: "New version", createdAt: Date.now() });
- */
-export function buildTransactionBuilderFile(parameters: BuildTransactionBuilderFileParameters): TransactionBuilderFile {
-  const { calls, chainId, safe, name, createdAt } = parameters;
-  const file = {
-    version: "1.0",
-    chainId: `${chainId}`,
-    createdAt,
-    meta: {
-      name,
-      description: calls.map(({ description, to }) => `${description} on ${to}`).join("; "),
-      txBuilderVersion: "1.18.2",
-      createdFromSafeAddress: getAddress(safe),
-      createdFromOwnerAddress: "",
-    },
-    transactions: calls.map(toBuilderTransaction),
-  } as const;
-  return { ...file, meta: { ...file.meta, checksum: checksumOf(file) } };
-}
-
-function toBuilderTransaction(call: OwnerCall): BuilderTransaction {
-  const item = getAbiItem({ abi: abiOf(call), name: call.functionName, args: call.args });
-  const inputs = item?.type === "function" ? item.inputs : [];
-  return {
-    to: getAddress(call.to),
-    value: "0",
-    data: call.data,
-    contractMethod: {
-      inputs: inputs.map(({ internalType, name, type }) => ({
-        internalType: internalType ?? type,
-        name: name ?? "",
-        type,
-      })),
-      name: call.functionName,
-      payable: false,
-    },
-    contractInputsValues: Object.fromEntries(
-      inputs.map(({ name }, index) => [name ?? "", String(call.args[index])] as const),
-    ),
-  };
-}
-
-/**
- * Computes the Safe app's checksum of a file. The name counts as null; the checksum field itself is left out.
- *
- * @example
- * import { checksumOf } from "dstack-toolkit/batch";
- * import { safeFile } from "./app.js";
- * const isUnchanged = safeFile.meta.checksum === checksumOf(safeFile);
- */
-export function checksumOf<File extends { readonly meta: object }>(file: File): Hex {
-  const { checksum: _, ...meta } = { checksum: undefined, ...file.meta };
-  return keccak256(stringToHex(serialise({ ...file, meta: { ...meta, name: null } })));
-}
-
-/**
- * Serialises a value as the Safe app does: for an object, first the list of its sorted keys, then its values, each
- * followed by a comma.
- */
-function serialise(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(serialise).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value ?? null);
-  const entries = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1));
-  return `{${JSON.stringify(entries.map(([key]) => key))}${entries.map(([, part]) => `${serialise(part)},`).join("")}}`;
-}
+import type { OwnerCall } from "./owner-calls.ts";
 
 /** One Safe transaction, as the Safe's owners sign it. The sender gets no refund. */
 export interface SafeTx {
@@ -147,7 +29,7 @@ export interface SafeTx {
   readonly nonce: bigint;
 }
 
-const multiSendAbi = parseAbi(["function multiSend(bytes transactions) payable"]);
+export const multiSendAbi = parseAbi(["function multiSend(bytes transactions) payable"]);
 
 /**
  * Encodes calls for MultiSendCallOnly. It runs them in order; if one fails, all revert.
@@ -204,6 +86,48 @@ export interface SafeDomain {
   readonly version: string;
 }
 
+const types = {
+  SafeTx: [
+    { name: "to", type: "address" },
+    { name: "value", type: "uint256" },
+    { name: "data", type: "bytes" },
+    { name: "operation", type: "uint8" },
+    { name: "safeTxGas", type: "uint256" },
+    { name: "baseGas", type: "uint256" },
+    { name: "gasPrice", type: "uint256" },
+    { name: "gasToken", type: "address" },
+    { name: "refundReceiver", type: "address" },
+    { name: "nonce", type: "uint256" },
+  ],
+} as const;
+
+/** A Safe transaction as EIP-712 typed data: what an owner's wallet signs. */
+export type SafeTypedData = ReturnType<typeof safeTypedData>;
+
+/**
+ * Returns a Safe transaction as EIP-712 typed data, for `signTypedData` of a wallet.
+ *
+ * @example
+ * import { privateKeyToAccount } from "viem/accounts";
+ * import { safeTypedData } from "dstack-toolkit/batch";
+ * import { privateKey, safe, safeTx } from "./app.js";
+ * const typedData = safeTypedData(safeTx, { chainId: 8453, safe, version: "1.4.1" });
+ * const signature = await privateKeyToAccount(privateKey).signTypedData(typedData);
+ */
+export function safeTypedData(safeTx: SafeTx, { chainId, safe, version }: SafeDomain) {
+  return {
+    domain: { ...(isBoundToChain(version) && { chainId }), verifyingContract: safe },
+    types,
+    primaryType: "SafeTx",
+    message: { ...safeTx },
+  } as const;
+}
+
+function isBoundToChain(version: string): boolean {
+  const [major = 0, minor = 0] = version.split(/[.+-]/).map(Number);
+  return major > 1 || (major === 1 && minor >= 3);
+}
+
 /**
  * Returns the EIP-712 hash of a Safe transaction. The wallets of the Safe's owners show and sign it.
  *
@@ -212,26 +136,34 @@ export interface SafeDomain {
  * import { safe, safeTx } from "./app.js";
  * const hash = hashSafeTx(safeTx, { chainId: 8453, safe, version: "1.4.1" });
  */
-export function hashSafeTx(safeTx: SafeTx, { chainId, safe, version }: SafeDomain): Hex {
-  const [major = 0, minor = 0] = version.split(/[.+-]/).map(Number);
-  const isBoundToChain = major > 1 || (major === 1 && minor >= 3);
-  return hashTypedData({
-    domain: { ...(isBoundToChain && { chainId }), verifyingContract: safe },
-    types: {
-      SafeTx: [
-        { name: "to", type: "address" },
-        { name: "value", type: "uint256" },
-        { name: "data", type: "bytes" },
-        { name: "operation", type: "uint8" },
-        { name: "safeTxGas", type: "uint256" },
-        { name: "baseGas", type: "uint256" },
-        { name: "gasPrice", type: "uint256" },
-        { name: "gasToken", type: "address" },
-        { name: "refundReceiver", type: "address" },
-        { name: "nonce", type: "uint256" },
-      ],
-    },
-    primaryType: "SafeTx",
-    message: { ...safeTx },
-  });
+export function hashSafeTx(safeTx: SafeTx, domain: SafeDomain): Hex {
+  return hashTypedData(safeTypedData(safeTx, domain));
+}
+
+/** The three hashes that hardware wallets show for a Safe transaction. */
+export interface SafeTxHashes {
+  /** Hash of the EIP-712 domain: the chain and the Safe. */
+  readonly domainHash: Hex;
+  /** Hash of the EIP-712 message: the transaction without chain and Safe. */
+  readonly messageHash: Hex;
+  /** Hash of both, which is signed. */
+  readonly safeTxHash: Hex;
+}
+
+/**
+ * Returns the hashes that an owner compares with the screen of the wallet. Ledger shows domain and message hash, others
+ * show the hash of both.
+ *
+ * @example
+ * import { safeTxHashes } from "dstack-toolkit/batch";
+ * import { safe, safeTx } from "./app.js";
+ * const { domainHash, messageHash, safeTxHash } = safeTxHashes(safeTx, { chainId: 8453, safe, version: "1.4.1" });
+ */
+export function safeTxHashes(safeTx: SafeTx, domain: SafeDomain): SafeTxHashes {
+  const typedData = safeTypedData(safeTx, domain);
+  return {
+    domainHash: domainSeparator({ domain: typedData.domain }),
+    messageHash: hashStruct({ data: { ...safeTx }, primaryType: "SafeTx", types }),
+    safeTxHash: hashTypedData(typedData),
+  };
 }

@@ -14,35 +14,52 @@ import {
 import { deployContract, simulateContract, waitForTransactionReceipt, writeContract } from "viem/actions";
 import type { ChainClient } from "../../../src/chain/client.ts";
 
-interface Artifact {
+export interface Artifact {
   readonly abi: Abi;
   readonly bytecode: Hex;
 }
 
 const require = createRequire(import.meta.url);
 const artifactOf = (path: string): Artifact => JSON.parse(readFileSync(require.resolve(path), "utf8"));
-const safeArtifacts = "@safe-global/safe-smart-account/build/artifacts/contracts";
-const safe = artifactOf(`${safeArtifacts}/SafeL2.sol/SafeL2.json`);
-const safeProxyFactory = artifactOf(`${safeArtifacts}/proxies/SafeProxyFactory.sol/SafeProxyFactory.json`);
+const packages = { "1.4.1": "@safe-global/safe-contracts", "1.5.0": "@safe-global/safe-smart-account" } as const;
+export type SafeVersion = keyof typeof packages;
+/** The published artifact of one of Safe's contracts. */
+export const safeArtifact = (version: SafeVersion, path: string): Artifact =>
+  artifactOf(`${packages[version]}/build/artifacts/contracts/${path}`);
+const safe = safeArtifact("1.5.0", "SafeL2.sol/SafeL2.json");
 const timelock = artifactOf("@openzeppelin/contracts/build/contracts/TimelockController.json");
 
 export interface DeploySafeParameters {
   readonly payer: Account;
   readonly owners: readonly Address[];
   readonly threshold: number;
+  /** @default "1.5.0" */
+  readonly version?: SafeVersion;
+  /** Also deploys Safe's fallback handler, with which a Safe can be an owner of another. */
+  readonly withFallbackHandler?: boolean;
 }
 
 /** The Safe team's own contracts: singleton, factory and a proxy. */
 export async function deploySafe(
   client: ChainClient,
-  { payer, owners, threshold }: DeploySafeParameters,
+  { payer, owners, threshold, version = "1.5.0", withFallbackHandler = false }: DeploySafeParameters,
 ): Promise<Address> {
-  const singleton = await deploy(client, payer, safe, []);
+  const artifact = (path: string) => safeArtifact(version, path);
+  const safeProxyFactory = artifact("proxies/SafeProxyFactory.sol/SafeProxyFactory.json");
+  const singleton = await deploy(client, payer, artifact("SafeL2.sol/SafeL2.json"), []);
   const factory = await deploy(client, payer, safeProxyFactory, []);
+  const handler = withFallbackHandler
+    ? await deploy(
+        client,
+        payer,
+        artifact("handler/CompatibilityFallbackHandler.sol/CompatibilityFallbackHandler.json"),
+        [],
+      )
+    : zeroAddress;
   const initializer = encodeFunctionData({
     abi: safe.abi,
     functionName: "setup",
-    args: [owners, BigInt(threshold), zeroAddress, "0x", zeroAddress, zeroAddress, 0n, zeroAddress],
+    args: [owners, BigInt(threshold), zeroAddress, "0x", handler, zeroAddress, 0n, zeroAddress],
   });
   const call = {
     abi: safeProxyFactory.abi,

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { getAddress } from "viem";
 import { parseAppId, parseComposeHash } from "../../../../src/core/ids.ts";
 import { addComposeHashCall, setAllowAnyDeviceCall } from "../../../../src/core/owner-calls.ts";
-import { buildTransactionBuilderFile, checksumOf } from "../../../../src/core/safe.ts";
+import { buildTransactionBuilderFile, checksumOf } from "../../../../src/core/safe-builder-file.ts";
 
 const appId = parseAppId("ab".repeat(20));
 const composeHash = parseComposeHash("cd".repeat(32));
