@@ -282,7 +282,16 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   ],
   "src/plans/index.ts": ["createChangePlan", "loadPlan", "savePlan"],
   "src/mock-cloud/index.ts": ["buildMockCloud", "startMockCloud", "systemClock"],
-  "src/world/index.ts": ["attachWorld", "devAccount", "devPrivateKey", "launchCvm", "launchOffChainCvm", "startWorld"],
+  "src/world/index.ts": [
+    "attachWorld",
+    "devAccount",
+    "devPrivateKey",
+    "launchCvm",
+    "launchOffChainCvm",
+    "recordRpc",
+    "replayRpc",
+    "startWorld",
+  ],
   "src/testing/index.ts": [
     "bootInfoOf",
     "deployDstack",
