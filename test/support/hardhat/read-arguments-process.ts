@@ -1,6 +1,6 @@
 // Reads the arguments of `dstack update`, several times where there are several, in a process whose descriptors a shell
 // has opened. The arguments come as JSON in the command line; what became of each is printed as JSON.
-import { parseUpdateArguments, type UpdateArguments } from "../../../src/commands/update.ts";
+import { parseUpdateArguments, type UpdateArguments } from "../../../src/commands/update-arguments.ts";
 import { isDstackError } from "../../../src/errors/index.ts";
 
 export type ArgumentsOutcome =

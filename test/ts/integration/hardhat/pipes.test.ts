@@ -3,7 +3,7 @@ import { fstatSync, lstatSync, readdirSync, readlinkSync, symlinkSync } from "no
 import { join } from "node:path";
 import { expect } from "chai";
 import { root } from "../../../../scripts/support/paths.ts";
-import type { UpdateArguments } from "../../../../src/commands/update.ts";
+import type { UpdateArguments } from "../../../../src/commands/update-arguments.ts";
 import { readBoundedText } from "../../../../src/files/read-bounded.ts";
 import type { ArgumentsOutcome } from "../../../support/hardhat/read-arguments-process.ts";
 import { rejection } from "../../../support/rejection.ts";

@@ -3,7 +3,7 @@ import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, symlinkSync,
 import { join } from "node:path";
 import { expect } from "chai";
 import { readTextFile } from "../../../../src/commands/arguments.ts";
-import { parseUpdateArguments } from "../../../../src/commands/update.ts";
+import { parseUpdateArguments } from "../../../../src/commands/update-arguments.ts";
 import { isDstackError } from "../../../../src/errors/index.ts";
 import { makeDirectory, makeOwnDirectory } from "../../../../src/files/own-file.ts";
 import { readQueued } from "../../../../src/prune/allowlist-use.ts";

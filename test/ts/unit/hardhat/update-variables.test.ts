@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { parseUpdateArguments } from "../../../../src/commands/update.ts";
+import { parseUpdateArguments } from "../../../../src/commands/update-arguments.ts";
 import { isDstackError } from "../../../../src/errors/index.ts";
 import { rejection } from "../../../support/rejection.ts";
 

@@ -184,7 +184,11 @@ describe("the environment", () => {
   it("is read where a process starts or the user names a variable, and passed on from there", () => {
     const readers = [...sources.keys()].filter((path) => /\bprocess\.env\b/.test(withoutComments(readText(path))));
     // cache-directory.ts reads the platform's variables.
-    expect(readers).to.have.members(["src/files/cache-directory.ts", "src/bin/main.ts", "src/commands/update.ts"]);
+    expect(readers).to.have.members([
+      "src/files/cache-directory.ts",
+      "src/bin/main.ts",
+      "src/commands/update-arguments.ts",
+    ]);
   });
 });
 
