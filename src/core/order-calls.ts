@@ -1,4 +1,4 @@
-import { hexToBytes } from "viem";
+import { hexToBytes, size } from "viem";
 import { InvalidArgumentError } from "../errors/index.ts";
 import type { Hex } from "./ids.ts";
 import { callsInOperation, isSameCall, type OwnerCall } from "./owner-calls.ts";
@@ -105,6 +105,14 @@ export function gasCeilingOf(call: OwnerCall | Pick<OwnerCall, "functionName">):
 /** Returns the gas ceiling of one transaction with all these calls. */
 export function batchGasCeilingOf(calls: readonly OwnerCall[]): bigint {
   return batchOverhead + calls.reduce((sum, call) => sum + gasCeilingOf(call), 0n);
+}
+
+/** Gas of a Safe for 65 bytes of signatures: several times the usual cost, for owners that are contracts. */
+const safeSignatureCeiling = 40_000n;
+
+/** Returns the gas ceiling of a Safe's transaction with all these calls. */
+export function safeGasCeilingOf(calls: readonly OwnerCall[], signatures: Hex): bigint {
+  return batchGasCeilingOf(calls) + safeSignatureCeiling * BigInt(Math.ceil(size(signatures) / 65));
 }
 
 /**

@@ -103,6 +103,11 @@ export const errorTable = {
     false,
     "A file is not a regular file, is too large, cannot be opened, or may come from another user.",
   ),
+  InvalidProposalFileError: entry(
+    1302,
+    false,
+    "A file is not a proposal of a Safe transaction, or is about another transaction.",
+  ),
   MissingPackageError: entry(1401, false, "An entry point needs a package that is not installed."),
 
   RpcUnavailableError: entry(2001, true, "The RPC endpoint does not answer, or answers with an error."),
@@ -154,6 +159,11 @@ export const errorTable = {
   DelegationUnsupportedError: entry(2204, false, "The account or the node cannot delegate by EIP-7702."),
   ExecutorMismatchError: entry(2205, false, "The code at the batch executor's address is not the batch executor's."),
 
+  UnplannedSafeTransactionError: entry(2301, false, "A Safe transaction does not make exactly the plan's calls."),
+  SafeNonceError: entry(2302, false, "The Safe cannot execute a transaction with this nonce, or not yet."),
+  SafeConfirmationsError: entry(2303, false, "Fewer owners have confirmed a Safe transaction than the Safe requires."),
+  NotSafeOwnerError: entry(2304, false, "The signer is not an owner of the Safe."),
+
   CloudUnreachableError: entry(3001, true, "The cloud API does not answer."),
   CloudResponseError: entry(3002, false, "The cloud API refused the request."),
   CloudProtocolError: entry(3003, false, "The cloud API answered in a form that this client does not know."),
@@ -167,6 +177,13 @@ export const errorTable = {
     3010,
     false,
     "The cloud says that a CVM has no contract, but its app is known to be on a chain.",
+  ),
+  SafeServiceUnreachableError: entry(3101, true, "The Safe transaction service does not answer."),
+  SafeServiceError: entry(3102, false, "The Safe transaction service refuses a request, or its answer cannot be read."),
+  SafeServiceContradictedError: entry(
+    3103,
+    false,
+    "The chain or its own data disproves what the Safe transaction service says.",
   ),
 
   HashMismatchError: entry(4001, false, "The cloud's compose hash is not the hash of the requested document."),

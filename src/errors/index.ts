@@ -16,4 +16,5 @@ export * from "./cloud.ts";
 export * from "./input.ts";
 export * from "./ledger.ts";
 export * from "./prune.ts";
+export * from "./safe.ts";
 export * from "./update.ts";

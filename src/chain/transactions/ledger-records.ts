@@ -11,16 +11,19 @@ import {
   batchGasCeilingOf,
   executorDeploymentGasCeiling,
   gasCeilingOf,
+  safeGasCeilingOf,
   undoDelegationGasCeiling,
 } from "../../core/order-calls.ts";
 import { decodeOwnerCall, type OwnerCall } from "../../core/owner-calls.ts";
+import { decodeExecTransaction, encodeExecTransaction } from "../../core/safe-calldata.ts";
+import { objectionsToSafeTx } from "../../core/safe-objections.ts";
 import { dstackKmsAbi } from "../../generated/abi.ts";
 import type { FinalityTag } from "./chain-identity.ts";
 import { findContradiction } from "./find.ts";
 import type { PreparedTransaction } from "./prepare.ts";
 import type { ProcessOwner } from "./process-owner.ts";
 
-const purposeKinds = ["batch", "prune", "update", "deploy-app", "undo-delegation", "timelock"] as const;
+const purposeKinds = ["batch", "prune", "update", "deploy-app", "undo-delegation", "timelock", "safe"] as const;
 
 /**
  * What a batch is for. Its calls say what it changes. Another command never sends the transactions of a `prune` again:
@@ -32,6 +35,8 @@ export interface LedgerPurpose {
   readonly cvm?: string | undefined;
   /** The transaction that it is about, if that is no call of an owner: the deployment of an app. Lower case. */
   readonly transaction?: { readonly to: Hex; readonly data: Hex } | undefined;
+  /** Hash of the Safe transaction that is executed. Lower case. */
+  readonly safeTxHash?: Hex | undefined;
 }
 
 const hex = z.custom<Hex>((value) => typeof value === "string" && /^0x[0-9a-f]*$/.test(value), "expected hex");
@@ -39,6 +44,7 @@ export const purposeSchema = z.strictObject({
   kind: z.enum(purposeKinds),
   cvm: z.string().optional(),
   transaction: z.strictObject({ to: hex, data: hex }).optional(),
+  safeTxHash: hex.optional(),
 });
 
 /** One intended call, or several that one command makes together. */
@@ -167,6 +173,7 @@ export function digestOf(key: BatchKey): Hex {
     purpose.kind,
     purpose.cvm ?? "",
     purpose.transaction ?? "",
+    ...(purpose.safeTxHash === undefined ? [] : [purpose.safeTxHash]),
     ...calls.map(({ contract, to, data }) => [contract, lowerCase(to), lowerCase(data)]),
   ];
   const digest = keccak256(stringToHex(JSON.stringify(parts)));
@@ -224,7 +231,7 @@ interface Shape {
   readonly delegate?: Hex;
 }
 
-type Subject = Pick<LedgerTransaction, "from" | "to" | "data" | "calls" | "authorizes">;
+type Subject = Pick<LedgerTransaction, "from" | "to" | "data" | "calls" | "authorizes" | "purpose">;
 
 /** The kinds of transaction that this package sends. */
 const shapes: readonly ((subject: Subject) => Shape | undefined)[] = [
@@ -240,6 +247,8 @@ const shapes: readonly ((subject: Subject) => Shape | undefined)[] = [
           delegate: batchExecutorAddress,
         }
       : undefined,
+  ({ to, data, calls, purpose }) =>
+    calls.length > 0 && purpose.kind === "safe" ? shapeOfSafeExecution({ to, data, calls }) : undefined,
   ({ to, data, calls }) =>
     calls.length === 0 && to === deterministicDeployer && data === batchExecutorDeployment
       ? { functionName: "the deployment of the batch executor", gasCeiling: executorDeploymentGasCeiling }
@@ -253,6 +262,15 @@ const shapes: readonly ((subject: Subject) => Shape | undefined)[] = [
       ? { functionName: "the end of the delegation", gasCeiling: undoDelegationGasCeiling, delegate: zeroAddress }
       : undefined,
 ];
+
+/** The Safe checks the owners' signatures. What it does must be the calls of the record, and nothing else. */
+function shapeOfSafeExecution({ to: safe, data, calls }: Pick<Subject, "to" | "data" | "calls">): Shape | undefined {
+  const execution = decodeExecTransaction(data);
+  if (execution === undefined || objectionsToSafeTx(execution.safeTx, { safe, calls }).length > 0) return undefined;
+  const { safeTx, signatures } = execution;
+  if (encodeExecTransaction({ ...safeTx, nonce: 0n }, signatures) !== data) return undefined;
+  return { functionName: "execTransaction", gasCeiling: safeGasCeilingOf(calls, signatures) };
+}
 
 function isAppDeployment(data: Hex): boolean {
   try {

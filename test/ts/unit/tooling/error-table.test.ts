@@ -19,6 +19,21 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   UnprovenEncryptionKeyError: new errors.UnprovenEncryptionKeyError("no KMS is named"),
   InvalidArgumentError: new errors.InvalidArgumentError("--cvm is missing."),
   UnusableFileError: new errors.UnusableFileError("updates.jsonl", "it is a symbolic link"),
+  InvalidProposalFileError: new errors.InvalidProposalFileError("proposal.json", "it is of another plan"),
+  UnplannedSafeTransactionError: new errors.UnplannedSafeTransactionError("0x05", ["It sends 1 wei to 0x01."]),
+  SafeNonceError: new errors.SafeNonceError({
+    ...{ safe: "0x01", nonce: 5n, next: 6n, problem: "is used", nextStep: "Propose the plan again." },
+  }),
+  SafeConfirmationsError: new errors.SafeConfirmationsError({
+    ...{ safeTxHash: "0x05", threshold: 2n, confirmedBy: ["0x02"], missing: ["0x03"] },
+    rejected: [{ owner: "0x03", problem: "did not sign this transaction" }],
+  }),
+  NotSafeOwnerError: new errors.NotSafeOwnerError({ safe: "0x01", signer: "0x04", owners: ["0x02", "0x03"] }),
+  SafeServiceUnreachableError: new errors.SafeServiceUnreachableError("safe.example"),
+  SafeServiceError: new errors.SafeServiceError({
+    ...{ host: "safe.example", method: "GET", path: "/v1/about/", status: 422, words: "HTTP 422: no" },
+  }),
+  SafeServiceContradictedError: new errors.SafeServiceContradictedError("safe.example", "It lists none."),
   LintRefusedError: new errors.LintRefusedError([{ rule: "no-code", message: "No code.", advice: "Look." }]),
   DeviceNeededError: new errors.DeviceNeededError([{ acceptAs: "in-use", problem: "CVM a is on it." }]),
   HashNeededError: new errors.HashNeededError([{ acceptAs: "in-use", problem: "CVM a has it." }]),
