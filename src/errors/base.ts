@@ -164,6 +164,14 @@ export const errorTable = {
   SafeConfirmationsError: entry(2303, false, "Fewer owners have confirmed a Safe transaction than the Safe requires."),
   NotSafeOwnerError: entry(2304, false, "The signer is not an owner of the Safe."),
 
+  TimelockOperationError: entry(
+    2401,
+    false,
+    "An operation of a timelock is not scheduled, was cancelled, or was executed already.",
+  ),
+  TimelockNotReadyError: entry(2402, true, "An operation of a timelock cannot be executed yet."),
+  TimelockRoleError: entry(2403, false, "The account has not the role that the timelock demands for the call."),
+
   CloudUnreachableError: entry(3001, true, "The cloud API does not answer."),
   CloudResponseError: entry(3002, false, "The cloud API refused the request."),
   CloudProtocolError: entry(3003, false, "The cloud API answered in a form that this client does not know."),

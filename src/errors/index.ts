@@ -17,4 +17,5 @@ export * from "./input.ts";
 export * from "./ledger.ts";
 export * from "./prune.ts";
 export * from "./safe.ts";
+export * from "./timelock.ts";
 export * from "./update.ts";
