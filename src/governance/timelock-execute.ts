@@ -41,11 +41,6 @@ type PlanOfTimelock = Pick<ChangePlan, "owner" | "changes" | "digest" | "pinned"
  * The operation that carries a plan.
  *
  * @throws InvalidArgumentError if no timelock owns the plan's contracts, or the plan changes nothing
- *
- * @example
- * import { plannedOperation } from "dstack-toolkit/governance";
- * import { changePlan } from "./app.js";
- * const { id } = plannedOperation(changePlan);
  */
 export function plannedOperation(
   { owner, changes, digest }: PlanOfTimelock,
@@ -84,11 +79,6 @@ export interface FindOperationParameters extends OperationChoices {
  * with others: the last one with the plan's calls.
  *
  * @throws InvalidArgumentError, NoContractError, RpcUnavailableError
- *
- * @example
- * import { findOperation } from "dstack-toolkit/governance";
- * import { changePlan, client } from "./app.js";
- * const { state, readyAt } = await findOperation(client, { plan: changePlan });
  */
 export async function findOperation(
   client: ChainClient,
@@ -151,7 +141,10 @@ function hasCalls({ proven }: LoggedOperation, calls: readonly OwnerCall[]): boo
 export async function prepareSchedule(
   client: ChainClient,
   found: FoundOperation,
-  { delaySeconds, account }: { readonly delaySeconds?: bigint | undefined; readonly account?: Address | undefined } = {},
+  {
+    delaySeconds,
+    account,
+  }: { readonly delaySeconds?: bigint | undefined; readonly account?: Address | undefined } = {},
 ): Promise<{ readonly call: OwnerCall; readonly delaySeconds: bigint } | undefined> {
   const { timelock, operation, state, status } = found;
   if (state === "done") throw problem("alreadyExecuted", found);
@@ -284,4 +277,3 @@ async function simulateCalls(client: ChainClient, { timelock, calls }: FoundOper
     await simulateCall(client, { from: timelock, to, data, functionName, abi: abiOf(call) });
   }
 }
-

@@ -61,12 +61,6 @@ const requestsAtOnce = 16;
  *
  * @throws InvalidArgumentError if no block is given and the endpoint cannot say when the timelock was created
  * @throws NoContractError, LogsRefusedError, LogsUnavailableError, RpcUnavailableError, the signal's reason
- *
- * @example
- * import { readTimelockHistory } from "dstack-toolkit/governance";
- * import { client, timelock } from "./app.js";
- * const { operations } = await readTimelockHistory(client, { timelock });
- * console.log(operations.filter(({ ended }) => ended === undefined));
  */
 export async function readTimelockHistory(
   client: ChainClient,

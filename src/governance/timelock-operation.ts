@@ -1,4 +1,12 @@
-import { type Abi, type Address, decodeFunctionResult, encodeFunctionData, keccak256, stringToHex, zeroAddress } from "viem";
+import {
+  type Abi,
+  type Address,
+  decodeFunctionResult,
+  encodeFunctionData,
+  keccak256,
+  stringToHex,
+  zeroAddress,
+} from "viem";
 import { getBlock } from "viem/actions";
 import { callMany } from "../chain/calls.ts";
 import type { ChainClient } from "../chain/client.ts";
@@ -67,11 +75,6 @@ const doneTimestamp = 1n;
  *
  * @throws NoContractError, InvalidArgumentError if the contract does not answer like a TimelockController
  * @throws RpcUnavailableError
- *
- * @example
- * import { readTimelock } from "dstack-toolkit/governance";
- * import { account, client, timelock } from "./app.js";
- * const { minDelaySeconds, roles } = await readTimelock(client, { timelock, accounts: [account.address] });
  */
 export async function readTimelock(client: ChainClient, parameters: ReadTimelockParameters): Promise<TimelockStatus> {
   const { timelock, ids = [], accounts = [], blockNumber: wanted } = parameters;

@@ -90,10 +90,25 @@ export async function executeSafe(
   await waitForTransactionReceipt(client, { hash });
 }
 
-/** OpenZeppelin's TimelockController. */
-export async function deployTimelock(client: ChainClient, payer: Account, minDelaySeconds: bigint): Promise<Address> {
-  return deploy(client, payer, timelock, [minDelaySeconds, [payer.address], [payer.address], payer.address]);
+export interface TimelockAccounts {
+  /** They may also cancel. */
+  readonly proposers: readonly Address[];
+  /** The zero address lets every account execute. */
+  readonly executors: readonly Address[];
 }
+
+/** OpenZeppelin's TimelockController. By default its payer has every role. */
+export async function deployTimelock(
+  client: ChainClient,
+  payer: Account,
+  minDelaySeconds: bigint,
+  { proposers, executors }: TimelockAccounts = { proposers: [payer.address], executors: [payer.address] },
+): Promise<Address> {
+  return deploy(client, payer, timelock, [minDelaySeconds, proposers, executors, payer.address]);
+}
+
+/** The interface that OpenZeppelin publishes. */
+export const timelockArtifactAbi = timelock.abi;
 
 async function deploy(
   client: ChainClient,

@@ -70,6 +70,13 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   ForeignDelegationError: new errors.ForeignDelegationError("0x02", "0x08"),
   DelegationUnsupportedError: new errors.DelegationUnsupportedError("the key is with the node"),
   ExecutorMismatchError: new errors.ExecutorMismatchError("0x08", "0x09", "0x0a"),
+  TimelockOperationError: new errors.TimelockOperationError("cancelled", { timelock: "0x01", operationId: "0x02" }),
+  TimelockNotReadyError: new errors.TimelockNotReadyError({
+    ...{ timelock: "0x01", operationId: "0x02", readyAt: "2026-12-03T05:00:00Z", left: "2 days" },
+  }),
+  TimelockRoleError: new errors.TimelockRoleError({
+    ...{ timelock: "0x01", account: "0x02", role: "proposer", holders: ["0x03"] },
+  }),
   LedgerError: new errors.LedgerError("ledger.sqlite", "damaged", { detail: "of record 1, another key signed it" }),
   TransactionUnderpricedError: new errors.TransactionUnderpricedError({
     ...{ signer: "0x02", nonce: 7, functionName: "addDevice", transactionHash: "0x04" },
