@@ -18,7 +18,7 @@ export type OperationProblem =
   | "notRecognised";
 
 const operationProblems: Readonly<Record<OperationProblem, readonly [message: string, nextStep: string]>> = {
-  notScheduled: ["is not scheduled", "Schedule it first: `scheduleOperation`."],
+  notScheduled: ["is not scheduled", "Schedule it first: `prepareSchedule`."],
   cancelled: [
     "was cancelled",
     "Ask the canceller why. If the changes are still wanted, make a new plan, which has another id.",
@@ -90,7 +90,7 @@ export class TimelockRoleError extends TimelockError {
     const { timelock, account, role, holders } = details;
     const known = holders.length === 0 ? "No account is known to have it." : `It belongs to ${holders.join(", ")}.`;
     super(`${account} may not ${verbs[role]} operations of the timelock ${timelock}: it lacks the ${role} role.`, {
-      nextStep: `Nothing was sent. ${known} Use the key of such an account. If it is a Safe, its owners must sign the call: see \`plan\`.`,
+      nextStep: `Nothing was sent. ${known} Use the key of such an account. If it is a Safe, its owners sign the call.`,
       context: { ...details },
     });
   }
