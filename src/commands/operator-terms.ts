@@ -39,6 +39,7 @@ export const operatorTerms: Readonly<Record<string, string | ((value: string) =>
   mode: "--batch",
   prepareSchedule: "dstack timelock schedule",
   replaceTransaction: "dstack tx replace",
+  safe: "--safe",
   safeLagSeconds: "--safe-lag",
   savePlan: "--dry-run --plan FILE",
   setAllowAnyDevice: "dstack device allow-any off",

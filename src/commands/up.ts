@@ -10,6 +10,8 @@ import { parseFinality } from "../mock-cloud/options.ts";
 import { createCloudOutput } from "../output/cloud.ts";
 import { createOutput } from "../output/output.ts";
 import { type AttachedWorld, attachWorld } from "../world/attach-world.ts";
+import { devPrivateKey } from "../world/chain/client.ts";
+import { safeReleases, type WorldSafe, type WorldSafeOptions } from "../world/safe.ts";
 import { type StartWorldParameters, startWorld, type World } from "../world/start-world.ts";
 import type { Command } from "./host.ts";
 import { toOperatorTerms } from "./operator-terms.ts";
@@ -84,6 +86,7 @@ export interface UpArguments extends Pick<OutputArguments, "task" | "json"> {
   readonly deviceLogin?: boolean | undefined;
   readonly privateWebhooks?: boolean | undefined;
   readonly admin?: boolean | undefined;
+  readonly safe?: string | undefined;
 }
 
 type OwnChain = Pick<
@@ -98,6 +101,7 @@ export interface UpSettings {
   readonly cloudPort: number;
   readonly stateFile: string | undefined;
   readonly finality: Finality | undefined;
+  readonly safe: WorldSafeOptions | undefined;
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
   readonly deviceLogin: boolean;
@@ -118,6 +122,7 @@ export function parseUpArguments(args: UpArguments): UpSettings {
     cloudPort: parsePort("--cloud-port", cloudPort, 4000),
     stateFile: state,
     finality: parseFinality("--finality", args.finality),
+    safe: parseSafe(args.safe),
     allowedHosts: parseAllowedHosts(splitList(args.allowedHosts), "--allowed-hosts"),
     allowedOrigins: parseAllowedOrigins(splitList(args.allowedOrigins), "--allowed-origins"),
     deviceLogin,
@@ -158,6 +163,19 @@ function parseChain(args: UpArguments): UpSettings["chain"] {
   return { kind: "existing", rpcUrl: parseUrl("--chain-rpc", chainRpc), kms: parseAddress("--kms", kms) };
 }
 
+function parseSafe(raw: string | undefined): WorldSafeOptions | undefined {
+  if (raw === undefined) return undefined;
+  const [, threshold, owners, version] = /^(\d{1,3})\/(\d{1,3})(?:@(.+))?$/.exec(raw) ?? [];
+  const release = safeReleases.find((known) => known === (version ?? safeReleases.at(-1)));
+  if (threshold === undefined || owners === undefined || release === undefined) {
+    throw new InvalidArgumentError(
+      `--safe must be SIGNATURES/OWNERS, or SIGNATURES/OWNERS@VERSION with ${safeReleases.join(" or ")}.`,
+      { nextStep: `For example --safe 2/3. ${nextStep}` },
+    );
+  }
+  return { threshold: Number(threshold), owners: Number(owners), ...(version !== undefined && { version: release }) };
+}
+
 function parsePort(option: string, raw: string | undefined, fallback: number): number {
   const port = parseNumber(option, raw, "a whole number from 0 to 65535") ?? fallback;
   if (port <= 65_535) return port;
@@ -192,10 +210,12 @@ export function describeWorld(world: World | AttachedWorld, adminKey: string | u
     appImplementation: contracts.appImplementation,
     owner: world.owner?.address,
     cvms,
+    safe: world.safe,
     environment: {
       ...environment,
       ...(cvms.onChain && { ONCHAIN_CVM: cvms.onChain.name, ONCHAIN_APP: cvms.onChain.appId }),
       ...(cvms.offChain && { OFFCHAIN_CVM: cvms.offChain.name, OFFCHAIN_APP: cvms.offChain.appId }),
+      ...(world.safe && safeEnvironment(world.safe)),
       ...(adminKey !== undefined && { DSTACK_CLOUD_ADMIN_KEY: adminKey }),
     },
     /** What this world lacks, in one sentence. */
@@ -205,9 +225,15 @@ export function describeWorld(world: World | AttachedWorld, adminKey: string | u
   };
 }
 
+/** The keys of a local chain's accounts are public. */
+function safeEnvironment({ address, owners }: WorldSafe): Readonly<Record<string, string>> {
+  const keys = owners.map((_, index) => [`SAFE_OWNER_KEY_${index + 1}`, devPrivateKey(index)] as const);
+  return { ONCHAIN_SAFE: address, ...Object.fromEntries(keys) };
+}
+
 /** The description as shell text. Every line is an export or a comment, so all of it can be pasted. */
 export function toShell(description: WorldDescription): string {
-  const { apiUrl, openApiUrl, adminUrl, rpcUrl, chainId, kms, cvms, note, keyNote, environment } = description;
+  const { apiUrl, openApiUrl, adminUrl, rpcUrl, chainId, kms, cvms, safe, note, keyNote, environment } = description;
   const remarks = [
     `cloud API  ${apiUrl}`,
     `OpenAPI    ${openApiUrl}`,
@@ -215,6 +241,9 @@ export function toShell(description: WorldDescription): string {
     `chain RPC  ${rpcUrl}, chain id ${chainId}`,
     `DstackKms  ${kms}`,
     ...Object.values(cvms).map(({ name, appId }) => `CVM        ${name}, app ${appId}`),
+    ...(safe === undefined
+      ? []
+      : [`Safe       ${safe.address}, ${safe.threshold} of ${safe.owners.length}, ${safe.version}`]),
     ...[note, keyNote].flatMap((sentence) => sentence ?? []),
   ];
   const exports = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}`);
@@ -239,7 +268,7 @@ const rolloverMs = 1500;
 
 export async function openWorld(parameters: OpenWorldParameters): Promise<World | AttachedWorld> {
   const { settings, readOwnerKey, adminKey, onCloudEvent, signal } = parameters;
-  const { chain, cloudPort, stateFile, finality, deviceLogin, privateWebhooks, allowedHosts, allowedOrigins } =
+  const { chain, cloudPort, stateFile, finality, deviceLogin, privateWebhooks, allowedHosts, allowedOrigins, safe } =
     settings;
   const guard = { allowedHosts, allowedOrigins };
   const admin = adminKey === undefined ? {} : { admin: { key: adminKey } };
@@ -252,7 +281,7 @@ export async function openWorld(parameters: OpenWorldParameters): Promise<World 
     privateWebhooks,
     ...admin,
   };
-  if (chain.kind === "own") return startWorld({ ...chain, stateFile, cloud, signal, ...guard });
+  if (chain.kind === "own") return startWorld({ ...chain, stateFile, safe, cloud, signal, ...guard });
   const key = await readOwnerKey();
   const owner = key === "" ? undefined : privateKeyToAccount(parseFixedHex("The owner's private key", key, 32));
   return attachWorld({
@@ -260,6 +289,7 @@ export async function openWorld(parameters: OpenWorldParameters): Promise<World 
     kms: chain.kms,
     owner,
     stateFile,
+    safe,
     cloud: { ...cloud, ...guard },
     signal,
   });

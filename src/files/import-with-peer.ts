@@ -5,6 +5,8 @@ interface EntryWithPeer {
   readonly entry: string;
   /** The optional peer dependency that it needs. */
   readonly peer: string;
+  /** A file that the peer has, for a peer that cannot be imported itself. */
+  readonly file?: string;
 }
 
 /**
@@ -12,12 +14,12 @@ interface EntryWithPeer {
  * of such entry points. They cannot check for the peer themselves, because Node resolves imports before any code runs.
  */
 export async function importWithPeer<Entry>(
-  { entry, peer }: EntryWithPeer,
+  { entry, peer, file }: EntryWithPeer,
   load: () => Promise<Entry>,
 ): Promise<Entry> {
   try {
     // Some entry points import their peer only when they use it. Some test runners lack this function.
-    import.meta.resolve?.(peer);
+    import.meta.resolve?.(file === undefined ? peer : `${peer}/${file}`);
     return await load();
   } catch (error) {
     if (isNotFound(error, peer)) throw new MissingPackageError(entry, peer);
@@ -27,5 +29,8 @@ export async function importWithPeer<Entry>(
 
 function isNotFound(error: unknown, peer: string): boolean {
   const { code, message } = Object(error) as { code?: unknown; message?: unknown };
-  return (code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND") && String(message).includes(`'${peer}'`);
+  return (
+    (code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND") &&
+    [`'${peer}'`, `'${peer}/`].some((name) => String(message).includes(name))
+  );
 }

@@ -197,14 +197,17 @@ export const upTasks = [
     .addOption(optional("blockTime", "Milliseconds per block, 200 on Base (default: one block per transaction)"))
     .addOption(optional("safeLag", "Seconds until a block is safe, about 73 on Base (default: 0)"))
     .addOption(optional("finalizedLag", "Seconds until a block is finalized, about 1235 on Base (default: --safe-lag)"))
+    .addOption(
+      optional(
+        "safe",
+        "A Safe that owns the on-chain app, as SIGNATURES/OWNERS[@VERSION], such as 2/3 (default: none)",
+      ),
+    )
     .addOption(optional("fork", "RPC URL of Base or Ethereum, to fork it"))
     .addOption(optional("chainRpc", "RPC URL of an existing chain to use instead of a new one; needs --kms"))
     .addOption(optional("kms", "Address of the DstackKms on that chain"))
     .addOption(
-      optional(
-        "finality",
-        "How final a registration must be before an update: latest, safe, finalized (default: latest)",
-      ),
+      optional("finality", "Finality an update's registration needs: latest, safe, finalized (default: latest)"),
     )
     .addOption(optional("allowedHosts", "Further host names that both servers accept, separated by commas"))
     .addOption(

@@ -2,7 +2,7 @@ import type { LocalAccount } from "viem";
 import { readOwnership } from "../chain/read-app.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import { type Hex, parseAppId } from "../core/ids.ts";
-import { isDstackError } from "../errors/index.ts";
+import { InvalidArgumentError, isDstackError } from "../errors/index.ts";
 import type { RunningMockCloud } from "../mock-cloud/index.ts";
 import { createLocalChainClient, createOwnerClient, type LocalChainClient, type OwnerClient } from "./chain/client.ts";
 import {
@@ -14,6 +14,7 @@ import {
 } from "./contracts.ts";
 import { seedCvms, type WorldCvms } from "./cvms.ts";
 import { type ExistingChain, findExistingChain } from "./existing-chain.ts";
+import { openSafe, requireSafeOptions, type WorldSafe, type WorldSafeOptions } from "./safe.ts";
 import {
   type ClientEnvironment,
   clientEnvironment,
@@ -40,6 +41,8 @@ export interface AttachWorldParameters {
   readonly cloud?: WorldCloudOptions | undefined;
   /** @default true */
   readonly cvms?: boolean | undefined;
+  /** As in `startWorld`. Only on a dev chain with its funded accounts, and with an `owner`. */
+  readonly safe?: WorldSafeOptions | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -54,6 +57,8 @@ export interface AttachedWorld {
   readonly nodes: typeof worldNodes;
   readonly osImages: typeof worldOsImages;
   readonly cvms: WorldCvms;
+  /** Owner of the app of the on-chain CVM, if the world was started with one. */
+  readonly safe: WorldSafe | undefined;
   /** Environment variables for programs that use this world. They do not contain the owner's key. */
   readonly environment: ClientEnvironment;
   /** Why there is no on-chain CVM, in one sentence. */
@@ -104,6 +109,7 @@ export async function attachWorld(parameters: AttachWorldParameters): Promise<At
     const localClient = chain.isDevChain ? createLocalChainClient(rpcUrl, chain.definition) : undefined;
     const ownerClient =
       owner && createOwnerClient({ rpcUrl, chain: chain.definition, owner, pollingMs: chain.pollingMs });
+    if (parameters.safe !== undefined) requireSafe(parameters.safe, chain, ownerClient);
     const missing = await findObstacle(chain, ownerClient);
     const { apiKey } = state;
     const { cloud, cloudClient, kmsPublicKey } = await startCloud({
@@ -118,6 +124,11 @@ export async function attachWorld(parameters: AttachWorldParameters): Promise<At
     const unprovable = await publishKey(chain, localClient, kmsPublicKey);
     const payer = missing === undefined ? ownerClient : undefined;
     const cvms = await seedCvms({ state, cloud: cloudClient, owner: payer, withCvms, signal });
+    const appId = cvms.onChain?.appId;
+    const safe =
+      ownerClient === undefined
+        ? state.safe
+        : await openSafe({ state, client: ownerClient, appId, options: parameters.safe });
     return {
       chain,
       contracts: chain.contracts,
@@ -128,6 +139,7 @@ export async function attachWorld(parameters: AttachWorldParameters): Promise<At
       nodes: worldNodes,
       osImages: worldOsImages,
       cvms,
+      safe,
       environment: clientEnvironment({ baseUrl: cloud.baseUrl, apiKey, rpcUrl, kms }),
       missing: withCvms && cvms.onChain === undefined ? missing : undefined,
       unprovable,
@@ -139,6 +151,15 @@ export async function attachWorld(parameters: AttachWorldParameters): Promise<At
   } catch (error) {
     throw await teardown.after(signal?.aborted ? signal.reason : error);
   }
+}
+
+/** @throws InvalidArgumentError if the accounts of the Safe could not sign here, or nobody could pay */
+function requireSafe(options: WorldSafeOptions, { isDevChain }: ExistingChain, client: OwnerClient | undefined): void {
+  requireSafeOptions(options);
+  if (isDevChain && client !== undefined) return;
+  throw new InvalidArgumentError("A local Safe needs a chain of Hardhat or anvil, and a key that pays there.", {
+    nextStep: client === undefined ? "Give `owner`." : "Leave out `safe`. On a real chain, use a Safe of your own.",
+  });
 }
 
 /** Returns why an on-chain CVM cannot be created and booted. On a dev chain it allows the OS images first. */

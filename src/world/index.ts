@@ -20,5 +20,6 @@ export {
   type WorldCvms,
 } from "./cvms.ts";
 export type { ExistingChain } from "./existing-chain.ts";
+export type { SafeRelease, WorldSafe, WorldSafeOptions } from "./safe.ts";
 export type { ClientEnvironment, WorldCloudOptions, WorldNode, WorldOsImage } from "./start-cloud.ts";
 export { type StartWorldParameters, startWorld, type World } from "./start-world.ts";

@@ -15,6 +15,7 @@ import {
   publishKmsKey,
 } from "./contracts.ts";
 import { seedCvms, type WorldCvms } from "./cvms.ts";
+import { openSafe, requireSafeOptions, type WorldSafe, type WorldSafeOptions } from "./safe.ts";
 import {
   type ClientEnvironment,
   clientEnvironment,
@@ -61,6 +62,13 @@ export interface StartWorldParameters extends PageGuardOptions {
   readonly cloud?: WorldCloudOptions | undefined;
   /** Whether to create the two initial CVMs. @default true */
   readonly cvms?: boolean | undefined;
+  /**
+   * Deploys the published Safe contracts and a Safe, and makes the Safe the owner of the on-chain app. Needs the npm
+   * package with that release. A world with a state file keeps its Safe.
+   *
+   * @default none
+   */
+  readonly safe?: WorldSafeOptions | undefined;
   /** Deploys the contracts. @default deployContracts, which sends plain transactions */
   readonly deploy?: ((client: OwnerClient) => Promise<DeployedContracts>) | undefined;
   /** Aborts the start. */
@@ -73,13 +81,15 @@ export interface World {
   readonly contracts: DeployedContracts;
   readonly cloud: RunningMockCloud;
   readonly apiKey: string;
-  /** Owner of the KMS and of the app of the on-chain CVM. Its account is funded. */
+  /** Owner of the KMS and, without a Safe, of the app of the on-chain CVM. Its account is funded. */
   readonly owner: HDAccount;
   readonly ownerClient: OwnerClient;
   readonly cloudClient: CloudClient;
   readonly nodes: typeof worldNodes;
   readonly osImages: typeof worldOsImages;
   readonly cvms: WorldCvms;
+  /** Owner of the app of the on-chain CVM, if the world was started with one. */
+  readonly safe: WorldSafe | undefined;
   /** Environment variables for programs that use this world. */
   readonly environment: ClientEnvironment;
   /**
@@ -115,6 +125,7 @@ export interface World {
 export async function startWorld(parameters: StartWorldParameters = {}): Promise<World> {
   const { chainPort, stateFile, cvms: withCvms = true, signal, allowedHosts, allowedOrigins, blockTimeMs } = parameters;
   const lags = parseLags(parameters);
+  if (parameters.safe !== undefined) requireSafeOptions(parameters.safe);
   const guard = { allowedHosts, allowedOrigins };
   const teardown = new Teardown();
   try {
@@ -150,6 +161,8 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
     teardown.add(() => cloud.close());
     await publishKmsKey(ownerClient, { kms, publicKey: kmsPublicKey });
     const cvms = await seedCvms({ state, cloud: cloudClient, owner: ownerClient, withCvms, signal });
+    const appId = cvms.onChain?.appId;
+    const safe = await openSafe({ state, client: ownerClient, appId, options: parameters.safe });
     // From here on, because each transaction of the set-up would wait for the timer.
     if (blockTimeMs !== undefined) await mineEvery(chain.client, blockTimeMs);
     return {
@@ -163,6 +176,7 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
       nodes: worldNodes,
       osImages: worldOsImages,
       cvms,
+      safe,
       environment: clientEnvironment({ baseUrl: cloud.baseUrl, apiKey, rpcUrl, kms, privateKey: devPrivateKey(0) }),
       advance: (seconds) => cloud.advance(seconds * 1000),
       snapshot: () => cloud.snapshot(),

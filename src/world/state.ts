@@ -9,6 +9,7 @@ import { readHandle } from "../files/read-bounded.ts";
 import { baseChainId } from "./chain/predeploys.ts";
 import type { ChainRecord } from "./chain/record.ts";
 import type { DeployedContracts } from "./contracts.ts";
+import type { WorldSafe } from "./safe.ts";
 
 export type ChainDescription = WorldHeader["chain"];
 export type SeededCvm = Extract<WorldEntry, { type: "seeded" }>["cvm"];
@@ -21,6 +22,8 @@ export interface WorldState {
   readonly record: ChainRecord | undefined;
   readonly contracts: DeployedContracts | undefined;
   noteContracts(contracts: DeployedContracts): void;
+  readonly safe: WorldSafe | undefined;
+  noteSafe(safe: WorldSafe): void;
   /** Whether this initial CVM was created before, even if it was deleted later. */
   isSeeded(cvm: SeededCvm): boolean;
   noteSeeded(cvm: SeededCvm): void;
@@ -46,6 +49,8 @@ function memoryState(chain: ChainDescription): WorldState {
     record: undefined,
     contracts: undefined,
     noteContracts: () => {},
+    safe: undefined,
+    noteSafe: () => {},
     isSeeded: () => false,
     noteSeeded: () => {},
     close: async () => {},
@@ -76,6 +81,8 @@ async function fileState(
       record: header.chain.kind === "existing" ? undefined : toRecord(header.chain.genesis, entries, append),
       contracts: deployed && { kms: deployed.kms, appImplementation: deployed.appImplementation },
       noteContracts: ({ kms, appImplementation }) => append({ type: "contracts", kms, appImplementation }),
+      safe: entries.findLast((entry) => entry.type === "safe")?.safe,
+      noteSafe: (safe) => append({ type: "safe", safe: { ...safe, owners: [...safe.owners] } }),
       isSeeded: (cvm) => seeded.has(cvm),
       noteSeeded: (cvm) => append({ type: "seeded", cvm }),
       close: async () => {
@@ -174,6 +181,16 @@ const entrySchema = z.discriminatedUnion("type", [
     clockOffset: z.number(),
   }),
   z.object({ type: z.literal("contracts"), kms: hex, appImplementation: hex }),
+  z.object({
+    type: z.literal("safe"),
+    safe: z.object({
+      address: hex,
+      version: z.enum(["1.4.1", "1.5.0"]),
+      threshold: z.number(),
+      owners: z.array(hex),
+      multiSend: hex,
+    }),
+  }),
   z.object({ type: z.literal("seeded"), cvm: z.enum(["onChain", "offChain"]) }),
 ]);
 

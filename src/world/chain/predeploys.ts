@@ -31,7 +31,7 @@ function creationCode(): Hex {
 }
 
 /** The proxy's 69 bytes. The first word of the calldata is the CREATE2 salt; the rest is the code to deploy. */
-const deployerCode: Hex =
+export const deployerCode: Hex =
   "0x7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3";
 
 /**
@@ -94,7 +94,7 @@ function pack(...numbers: readonly (readonly [value: number | bigint, size: numb
   return concat(numbers.map(([value, size]) => numberToHex(value, { size })));
 }
 
-async function setCode(client: Client, address: Hex, code: Hex): Promise<void> {
+export async function setCode(client: Client, address: Hex, code: Hex): Promise<void> {
   await client.request<{ Method: "hardhat_setCode"; Parameters: [Hex, Hex]; ReturnType: boolean }>({
     method: "hardhat_setCode",
     params: [address, code],

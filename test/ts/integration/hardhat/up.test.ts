@@ -6,6 +6,7 @@ import hre from "hardhat";
 import { createCloudClient } from "../../../../src/cloud/create-client.ts";
 import { getCvm } from "../../../../src/cloud/get-cvm.ts";
 import { parseUpArguments, toShell, type UpArguments, up, type WorldDescription } from "../../../../src/commands/up.ts";
+import { devPrivateKey } from "../../../../src/world/chain/client.ts";
 import { isListening } from "../../../support/world/sockets.ts";
 
 const rpc = "http://127.0.0.1:1";
@@ -17,15 +18,17 @@ describe("task dstack up", () => {
     const stderr = new PassThrough();
     const stop = new AbortController();
     const done = up(
-      { chainPort: "0", cloudPort: "0", json: true },
+      { chainPort: "0", cloudPort: "0", json: true, safe: "2/3" },
       { stdout, stderr, signal: stop.signal, readOwnerKey: () => Promise.reject(new Error("not asked for")) },
     );
     const [line] = (await Promise.race([once(stdout, "data"), done])) as [Buffer];
-    const { environment, rpcUrl, apiUrl } = JSON.parse(line.toString()) as WorldDescription;
+    const { environment, rpcUrl, apiUrl, safe } = JSON.parse(line.toString()) as WorldDescription;
     const cloud = createCloudClient({
       apiKey: environment.PHALA_CLOUD_API_KEY,
       baseUrl: environment.PHALA_CLOUD_API_PREFIX,
     });
+    expect(safe).to.deep.include({ version: "1.5.0", threshold: 2 });
+    expect(environment).to.deep.include({ ONCHAIN_SAFE: safe?.address, SAFE_OWNER_KEY_3: devPrivateKey(2) });
     expect(await getCvm(cloud, { cvm: "onchain-app" })).to.include({ status: "running" });
 
     stop.abort();
@@ -74,6 +77,10 @@ describe("task dstack up", () => {
         { chainRpc: rpc, kms, [option]: "1" },
         "--chain-rpc",
       ]),
+      ["a Safe without its number of owners", { safe: "2" }, "SIGNATURES/OWNERS"],
+      ["a Safe that requires more signatures than it has owners", { safe: "3/2" }, "--safe"],
+      ["a Safe with more owners than the chain has accounts", { safe: "2/21" }, "20 owners"],
+      ["a Safe of a release that it cannot deploy", { safe: "2/3@1.3.0" }, "1.4.1 or 1.5.0"],
       ["an invalid KMS address", { chainRpc: rpc, kms: "0x12" }, "--kms"],
       ["a host name with a scheme", { allowedHosts: "a.example, http://b.example" }, "--allowed-hosts"],
       ["any origin", { allowedOrigins: "*" }, "--allowed-origins"],
@@ -112,6 +119,7 @@ describe("task dstack up", () => {
       deviceLogin: false,
       privateWebhooks: false,
       finality: undefined,
+      safe: undefined,
       stateFile: undefined,
       hasAdmin: false,
       isJson: false,
