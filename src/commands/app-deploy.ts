@@ -12,6 +12,7 @@ import { readRecorded } from "../chain/transactions/recorded.ts";
 import { readGas, simulateCall } from "../chain/transactions/simulate.ts";
 import { caveatOf, type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
 import { type ComposeHash, type DeviceId, parseComposeHash } from "../core/ids.ts";
+import type { LintFinding } from "../core/lint/lint.ts";
 import type { LintSubject } from "../core/lint/rule.ts";
 import { gasCeilingOf } from "../core/order-calls.ts";
 import type { PriceEstimate } from "../core/price.ts";
@@ -75,11 +76,11 @@ async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): 
   const flags = { allowAnyDevice, requireTcbUpToDate, disableUpgrades };
   const plan: Plan = { kms, owner, composeHash, deviceId: devices[0]?.deviceId, ...flags };
   const ownerFacts = await readOwner(chain.client, { address: owner });
-  lint(io.output, plan, ownerFacts, accepted);
+  const findings = lint(io.output, plan, ownerFacts, accepted);
   showPlan(io.output, plan, { chain, signer: account.address, ownerFacts });
   const namedDevices = showNamedDevices(io.output, devices);
 
-  const described = { namedDevices, generation, caveat: caveatOf(contracts) };
+  const described = { namedDevices, generation, caveat: caveatOf(contracts), findings };
   const pricing = { from: account.address, choices };
   if (args.dryRun) {
     const price = await showDeploymentPrice(io, chain, plan, pricing);
@@ -171,7 +172,7 @@ function lint(
   { kms, composeHash, deviceId, ...flags }: Plan,
   ownerFacts: ReadOwnerReturnType,
   accepted: ReadonlySet<string>,
-): void {
+): readonly LintFinding[] {
   const subject: LintSubject = {
     app: {
       appId: "0x",
@@ -193,10 +194,11 @@ function lint(
     calls: [
       ...(composeHash === undefined ? [] : [{ functionName: "addComposeHash", args: [composeHash] }]),
       ...(deviceId === undefined ? [] : [{ functionName: "addDevice", args: [deviceId] }]),
+      ...(flags.allowAnyDevice ? [{ functionName: "setAllowAnyDevice", args: [true] }] : []),
       ...(flags.disableUpgrades ? [{ functionName: "disableUpgrades", args: [] }] : []),
     ],
   };
-  lintAndShow(output, subject, accepted);
+  return lintAndShow(output, subject, accepted);
 }
 
 interface Signing {

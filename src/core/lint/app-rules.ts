@@ -35,22 +35,45 @@ export const upgradeLosesPolicy: LintRule = {
   },
 };
 
+/** Whether the app allows any device after the calls. Undefined if it is not known. */
+function allowsAnyDevice({ app, calls = [] }: LintSubject): unknown {
+  const switches = calls.filter(({ functionName }) => functionName === "setAllowAnyDevice");
+  return switches.at(-1)?.args[0] ?? app?.policy?.allowAnyDevice;
+}
+
+export const anyDevice: LintRule = {
+  name: "any-device",
+  severity: "warning",
+  summary:
+    "The app allows any device, or is about to: then whoever has a machine that the KMS accepts can boot the app.",
+  check: (subject) => {
+    if (allowsAnyDevice(subject) !== true) return [];
+    const isNew = subject.calls?.some(({ functionName }) => functionName === "setAllowAnyDevice") === true;
+    const who =
+      "any machine that the KMS accepts, whoever owns it, can boot an allowed compose hash and gets the app's keys";
+    return [
+      {
+        message: isNew ? `After this change, ${who}.` : `The app allows any device: ${who}.`,
+        advice: "To allow only your own nodes, list their devices and switch to the list (`setAllowAnyDevice`).",
+        severity: isNew ? "warning" : "note",
+      },
+    ];
+  },
+};
+
 export const removeDeviceWithoutEffect: LintRule = {
   name: "remove-device-without-effect",
   severity: "error",
   summary: "A device is removed although the app allows any device, so the removal has no effect.",
-  check: ({ app, calls = [] }) => {
-    const switches = calls.filter(({ functionName }) => functionName === "setAllowAnyDevice");
-    const allowsAny = switches.at(-1)?.args[0] ?? app?.policy?.allowAnyDevice;
-    return allowsAny !== true
+  check: (subject) =>
+    allowsAnyDevice(subject) !== true
       ? []
-      : calls
+      : (subject.calls ?? [])
           .filter(({ functionName }) => functionName === "removeDevice")
           .map(({ args: [device] }) => ({
             message: `Removing device ${device} has no effect: the app allows any device.`,
             advice: "Stop allowing any device (`setAllowAnyDevice`) in the same batch or before it.",
-          }));
-  },
+          })),
 };
 
 export const implementationDrift: LintRule = {
@@ -225,7 +248,7 @@ export const devicesWithoutEffect: LintRule = {
     return allowAnyDevice === true && devices.length > 0
       ? [
           {
-            message: `The app allows any device, so its list of ${devices.length} devices has no effect.`,
+            message: `The app allows any device, so its list of devices (${devices.length}) has no effect.`,
             advice: "When the list is complete, switch to it (`setAllowAnyDevice`).",
           },
         ]

@@ -1,6 +1,7 @@
 import { LintRefusedError } from "../../errors/index.ts";
 import type { Hex } from "../ids.ts";
 import {
+  anyDevice,
   appIsKms,
   cannotFollowRotation,
   cvmWouldNotBoot,
@@ -198,6 +199,7 @@ export const lintRules: readonly LintRule[] = [
   implementationDrift,
   nothingBoots,
   cvmWouldNotBoot,
+  anyDevice,
   generationsDiffer,
   devicesWithoutEffect,
   cannotFollowRotation,

@@ -369,6 +369,19 @@ const cases: Readonly<
       { ...app(), cvms: [{ name: "web", composeHash: `0x${hash.slice(2).toUpperCase()}` }] },
     ],
   },
+  "any-device": {
+    bad: [
+      ["warning", { ...app(), calls: [calls("setAllowAnyDevice", true)] }],
+      ["warning", { calls: [calls("setAllowAnyDevice", true)] }],
+      ["note", app({ allowAnyDevice: true, devices: [] })],
+      ["note", { ...app({ allowAnyDevice: true }), calls: [calls("addComposeHash", hash)] }],
+    ],
+    good: [
+      app(),
+      { ...app({ allowAnyDevice: true }), calls: [calls("setAllowAnyDevice", false)] },
+      { ...app(), calls: [calls("addDevice", device)] },
+    ],
+  },
   "devices-without-effect": {
     bad: [["note", app({ allowAnyDevice: true })]],
     good: [app(), app({ allowAnyDevice: true, devices: [] })],

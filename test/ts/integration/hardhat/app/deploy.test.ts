@@ -114,7 +114,8 @@ describe("dstack app deploy", () => {
     expect(outcome.stderr).to.match(
       /warning Upgrades of the app will be disabled for ever, .* \(cannot-follow-rotation\)/,
     );
-    const { appId } = outcome.json<Deployed>();
+    const { appId, findings } = outcome.json<Deployed & { findings: { rule: string }[] }>();
+    expect(findings.map(({ rule }) => rule)).to.include.members(["any-device", "cannot-follow-rotation"]);
     const allowlist = await readAllowlist(world.ownerClient, { appId, composeHash });
     expect(allowlist).to.include({ owner, allowAnyDevice: true, requireTcbUpToDate: true, composeHashAllowed: true });
     expect(await readAppSettings(world.ownerClient, { appId })).to.include({ upgradesDisabled: true });

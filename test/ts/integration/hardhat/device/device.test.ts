@@ -163,7 +163,11 @@ describe("dstack device", () => {
     });
 
   it("switches between any device and the listed ones, and refuses removals without effect", async () => {
-    expect((await run("allow-any", { state: "on" })).exitCode).to.equal(0);
+    const on = await run("allow-any", { state: "on" });
+    expect(on.exitCode).to.equal(0);
+    const findings = on.json<{ findings: { rule: string; severity: string }[] }>().findings;
+    expect(findings.map(({ rule, severity }) => `${severity} ${rule}`)).to.include("warning any-device");
+    expect(on.stderr).to.match(/warning After this change, any machine .* gets the app's keys. \(any-device\)/);
     expect((await readAllowlist(world.ownerClient, { appId })).allowAnyDevice).to.equal(true);
     expect((await run("list")).json<Listed>().allowAnyDevice).to.equal(true);
 
