@@ -137,9 +137,10 @@ export function showFindings(
   findings: readonly LintFinding[],
   accepted: ReadonlySet<string> = new Set(),
 ): void {
+  const column = 10;
   for (const { rule, severity, message, advice } of findings) {
     const consent = severity === "error" && accepted.has(rule) ? ", accepted" : "";
-    output.line(`  ${severity.padEnd(7)} ${cleanText(message)} (${rule}${consent})`);
-    output.line(`          ${cleanText(advice)}`);
+    output.line(`  ${severity.padEnd(7)} ${cleanText(message)} (${rule}${consent})`, column);
+    output.line(`${" ".repeat(column)}${cleanText(advice)}`, column);
   }
 }

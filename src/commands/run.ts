@@ -3,6 +3,7 @@ import { InvalidArgumentError, isDstackError } from "../errors/index.ts";
 import { exitWith, isOfSystem } from "../output/exit-with.ts";
 import { toJson } from "../output/format.ts";
 import { createOutput, guardOutput, type Output } from "../output/output.ts";
+import { widthOf, wrapText } from "../output/wrap.ts";
 import { toOperatorTerms } from "./operator-terms.ts";
 
 /** Exit code of a command that succeeded with a negative answer. See docs/operator.md. */
@@ -146,7 +147,8 @@ export function createAsk({ isAgreed, isJson, stdin, stderr, signal }: CreateCon
   return async (question) => {
     const prompt = createInterface({ input: stdin, output: stderr });
     // Ctrl-C, Ctrl-D and a signal reject the question.
-    const answer = await prompt.question(`${question} [y/N] `, { signal }).catch(() => undefined);
+    const text = wrapText(`${question} [y/N]`, widthOf(stderr));
+    const answer = await prompt.question(`${text} `, { signal }).catch(() => undefined);
     prompt.close();
     if (answer === undefined) throw nothingSent();
     return /^y(?:es)?$/i.test(answer.trim());

@@ -90,10 +90,11 @@ async function replace(
       ...describeSeen({ transaction: ended.transaction, isNonceUsed: false }, connected),
     },
     show: (output) => {
-      if (isCancelled) output.line(`\nNonce ${nonce} is spent on nothing. The calls were not made.`);
-      else if (kind === "call")
-        output.line(`\nNonce ${nonce} is mined. Run the command that sent it again: it does the rest.`);
-      else output.line(`\nToo late: the transaction was mined before its cancellation.`);
+      if (isCancelled) output.line(`\nNonce ${nonce} is spent on nothing. These calls were not made:`);
+      else if (kind === "call") output.line(`\nNonce ${nonce} is mined:`);
+      else output.line("\nToo late: the transaction was mined before its cancellation:");
+      for (const { description, to } of ended.transaction.calls) output.line(`  ${description}, on ${to}`);
+      if (kind === "call") output.line("Run the command that sent it again: it does the rest.");
     },
     exitCode: kind === "cancel" && !isCancelled ? negativeAnswer : 0,
   };

@@ -11,7 +11,7 @@ import { orderCalls } from "../core/order-calls.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import type { PriceEstimate } from "../core/price.ts";
 import { UnsignedRecordError } from "../errors/index.ts";
-import { describeCalls, explorerLink } from "../output/format.ts";
+import { describeCalls, explorerLink, listValues } from "../output/format.ts";
 import { formatFee, formatGas, formatResult } from "../output/price.ts";
 import { showSenderEvent } from "../output/transactions.ts";
 import { type BatchArgument, parseBatch } from "./arguments.ts";
@@ -102,7 +102,7 @@ export async function executeCalls(
     confirmUnsigned: confirmUnsigned(io),
     onEvent: createBatchOutput(io, chain, plan),
   });
-  io.output.line(`\n${formatResult(describeCalls(calls), result.transactions)}`);
+  io.output.line(`\n${formatResult(describeCalls(calls), result.transactions, listValues(calls))}`);
   return { ...toCarriedOut(result), plan: describePlan(plan), price };
 }
 

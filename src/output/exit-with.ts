@@ -1,5 +1,6 @@
 import { printable } from "../core/text.ts";
 import { isDstackError } from "../errors/index.ts";
+import { widthOf, wrapText } from "./wrap.ts";
 
 /**
  * Prints an error and the next step. Known errors are printed without a stack trace. Returns the exit code: that of the
@@ -13,13 +14,14 @@ export function exitWith(
   nextStep = isDstackError(error) ? error.nextStep : undefined,
 ): number {
   const print = (text: string) => stream.write(`${printable(text)}\n`);
+  const printParagraph = (text: string, hang?: number) => print(wrapText(oneLine(text), widthOf(stream), hang));
   if (isDstackError(error)) {
-    print(oneLine(`${error.code} ${error.message}`));
-    if (nextStep !== undefined) print(oneLine(nextStep));
+    printParagraph(`${error.code} ${error.message}`, error.code.length + 1);
+    if (nextStep !== undefined) printParagraph(nextStep);
     return error.exitCode;
   }
   if (error instanceof Error && error.name === "AbortError") {
-    print(error.message);
+    printParagraph(error.message);
     return 130;
   }
   // Hardhat's own errors, such as a missing configuration variable, already name the next step.
@@ -31,7 +33,7 @@ export function exitWith(
   return 1;
 }
 
-/** Puts a message on one line, so that a quoted name cannot look like a line of our output. */
+/** Makes one line of a message, which is wrapped with indentation, so that a quoted name cannot look like a line of our output. */
 function oneLine(text: string): string {
   return text.replace(/\s*\n\s*/g, " ");
 }

@@ -65,16 +65,45 @@ const callResults: Readonly<Record<string, readonly [verb: string, one: string, 
   removeKmsAggregatedMr: ["removed", "KMS measurement", "KMS measurements"],
 };
 
+type DoneCall = Pick<OwnerCall, "functionName" | "args">;
+
+/** Past tense of the functions that change no list. */
+const otherResults: Readonly<Record<string, (value: unknown) => string>> = {
+  setAllowAnyDevice: (isOn) => (isOn === true ? "allowed any device" : "allowed only the listed devices"),
+  setRequireTcbUpToDate: (isOn) => (isOn === true ? "required an up-to-date TCB" : "accepted any TCB status"),
+  disableUpgrades: () => "disabled upgrades permanently",
+  transferOwnership: (to) => (BigInt(`${to}`) === 0n ? "withdrew the offer of the ownership" : "offered the ownership"),
+  acceptOwnership: () => "accepted the ownership",
+  renounceOwnership: () => "renounced the ownership permanently",
+  upgradeToAndCall: () => "upgraded the code",
+  setAppImplementation: () => "set the code of new apps",
+  schedule: () => "scheduled the timelock operation",
+  scheduleBatch: () => "scheduled the timelock operation",
+  execute: () => "executed the timelock operation",
+  executeBatch: () => "executed the timelock operation",
+  cancel: () => "cancelled the timelock operation",
+};
+
 /** What executed calls did: "Allowed 1 compose hash, removed 2 compose hashes". */
-export function describeCalls(calls: readonly Pick<OwnerCall, "functionName">[]): string {
-  const counts = new Map<string, number>();
-  for (const { functionName } of calls) counts.set(functionName, (counts.get(functionName) ?? 0) + 1);
-  const text = [...counts].map(([functionName, number]) => {
+export function describeCalls(calls: readonly DoneCall[]): string {
+  const text = [...new Set(calls.map(({ functionName }) => functionName))].map((functionName) => {
+    const same = calls.filter((call) => call.functionName === functionName);
     const [verb, one, several] = callResults[functionName] ?? [];
-    return verb && one && several ? `${verb} ${formatCount(number, one, several)}` : `called ${functionName}`;
+    if (verb && one && several) return `${verb} ${formatCount(same.length, one, several)}`;
+    return otherResults[functionName]?.(same.at(-1)?.args[0]) ?? `called ${functionName}`;
   });
   const [first = ""] = text;
   return `${first.charAt(0).toUpperCase()}${text.join(", ").slice(1)}`;
+}
+
+/** The hash, device or address of each executed call, with its verb if the calls did different things. */
+export function listValues(calls: readonly DoneCall[]): readonly string[] {
+  const valued = calls.filter(({ args: [value] }) => typeof value === "string");
+  const isOneKind = new Set(valued.map(({ functionName }) => functionName)).size === 1;
+  return valued.map(({ functionName, args: [value] }) => {
+    const verb = isOneKind ? undefined : (callResults[functionName]?.[0] ?? functionName);
+    return verb === undefined ? `${value}` : `${verb}  ${value}`;
+  });
 }
 
 export function formatCount(number: number, one: string, several: string): string {

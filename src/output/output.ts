@@ -3,11 +3,12 @@ import { SingleBar } from "cli-progress";
 import Table from "cli-table3";
 import { printable } from "../core/text.ts";
 import { formatDuration } from "./format.ts";
+import { widthOf, wrapText } from "./wrap.ts";
 
 export interface TableRows {
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];
-  /** Characters per line of the terminal. A wider table is written as one block per row. @default no limit */
+  /** Characters per line. A wider table is written as one block per row. @default no limit */
   readonly width?: number | undefined;
 }
 
@@ -33,8 +34,8 @@ export function formatTable({ head, rows, width }: TableRows): string {
     .toString()
     .split("\n")
     .map((line) => line.trimEnd());
-  const isTooWide = width !== undefined && lines.some((line) => line.length > width);
-  return isTooWide ? rows.map((row) => formatBlock(head, row)).join("\n\n") : lines.join("\n");
+  if (width === undefined || lines.every((line) => line.length <= width)) return lines.join("\n");
+  return rows.map((row) => wrapText(formatBlock(head, row), width)).join("\n\n");
 }
 
 /** One row, a line per column. */
@@ -46,14 +47,9 @@ function formatBlock(head: readonly string[], row: readonly string[]): string {
   return lines.filter((_, index) => row[index] !== "").join("\n");
 }
 
-/** Width of the terminal behind a stream; undefined for files and pipes. */
-export function terminalWidth(stream: NodeJS.WritableStream): number | undefined {
-  return "columns" in stream && typeof stream.columns === "number" ? stream.columns : undefined;
-}
-
 /**
- * Output for people: one stream and one layout, with colour only on a terminal. Text may come from anywhere and cannot
- * control the terminal.
+ * Output for people: one stream and one layout, with colour only on a terminal. Lines are as long as the terminal is
+ * wide, or 80 characters; only values to copy are longer. Text may come from anywhere and cannot control the terminal.
  */
 export interface Output {
   title(text: string): void;
@@ -61,7 +57,8 @@ export interface Output {
   step(what: string, outcome: string, durationMs?: number): void;
   /** A part of the step that follows. */
   detail(what: string, outcome: string, durationMs?: number): void;
-  line(text?: string): void;
+  /** @param hang column of continuation lines, if the line is too long. See `wrapText` */
+  line(text?: string, hang?: number): void;
   /** Rows under heads. If the terminal is too narrow, one block per row. */
   table(rows: Omit<TableRows, "width">): void;
 }
@@ -74,22 +71,21 @@ export function createOutput(stream: NodeJS.WritableStream): Output {
   guardOutput(stream);
   const styled = (style: Style, text: string) => styleText(style, text, { stream, validateStream: true });
   const write = (text: string) => stream.write(`${text}\n`);
-  const entry = (mark: string, what: string, outcome: string, durationMs: number | undefined) => {
-    const time = durationMs === undefined ? "" : styled("dim", `  ${formatDuration(durationMs)}`);
-    write(`  ${mark} ${what.padEnd(labelWidth)} ${outcome}${time}`);
+  const wrap = (text: string, hang?: number) => wrapText(printable(text), widthOf(stream), hang);
+  const entry = (mark: Style, sign: string, what: string, outcome: string, durationMs: number | undefined) => {
+    const time = durationMs === undefined ? "" : `  ${formatDuration(durationMs)}`;
+    const start = `  ${sign} `;
+    const label = what.padEnd(labelWidth);
+    const hang = start.length + labelWidth + 1;
+    const text = wrap(`${start}${label} ${outcome}${time}`, hang).slice(start.length);
+    write(`  ${styled(mark, sign)} ${mark === "dim" ? styled("dim", text) : text}`);
   };
   return {
-    title: (text) => write(`\n${styled("bold", printable(text))}`),
-    step: (what, outcome, durationMs) => entry(styled("green", "✓"), printable(what), printable(outcome), durationMs),
-    detail: (what, outcome, durationMs) =>
-      entry(
-        styled("dim", "·"),
-        styled("dim", printable(what).padEnd(labelWidth)),
-        styled("dim", printable(outcome)),
-        durationMs,
-      ),
-    line: (text = "") => write(printable(text)),
-    table: (rows) => write(printable(formatTable({ ...rows, width: terminalWidth(stream) }))),
+    title: (text) => write(`\n${styled("bold", wrap(text))}`),
+    step: (what, outcome, durationMs) => entry("green", "✓", what, outcome, durationMs),
+    detail: (what, outcome, durationMs) => entry("dim", "·", what, outcome, durationMs),
+    line: (text = "", hang) => write(wrap(text, hang)),
+    table: (rows) => write(printable(formatTable({ ...rows, width: widthOf(stream) }))),
   };
 }
 

@@ -23,15 +23,27 @@ function toThreeDigits(amount: bigint): bigint {
   return ((amount + unit / 2n) / unit) * unit;
 }
 
-/** The last line of a task: "Removed 2 compose hashes in 1 transaction (63,492 gas, 0.000124 ETH)." */
+interface MinedTransaction {
+  readonly gasUsed: bigint;
+  readonly costWei: bigint;
+}
+
+/**
+ * The result of a task: "Removed 2 compose hashes in 1 transaction (63,492 gas, 0.000124 ETH):", and below it the
+ * hashes.
+ *
+ * @param transactions none if an earlier run has done it
+ */
 export function formatResult(
   what: string,
-  transactions: readonly { readonly gasUsed: bigint; readonly costWei: bigint }[],
+  transactions: readonly MinedTransaction[],
+  values: readonly string[] = [],
 ): string {
   const gas = transactions.reduce((sum, { gasUsed }) => sum + gasUsed, 0n);
   const cost = transactions.reduce((sum, { costWei }) => sum + costWei, 0n);
   const count = formatCount(transactions.length, "transaction", "transactions");
-  return `${what} in ${count} (${formatGas(gas)}, ${formatFee(cost)}).`;
+  const how = transactions.length === 0 ? "before this run" : `in ${count} (${formatGas(gas)}, ${formatFee(cost)})`;
+  return `${what} ${how}${values.length === 0 ? "." : ":"}${values.map((value) => `\n  ${value}`).join("")}`;
 }
 
 const rows: readonly (readonly [label: string, cell: (price: Price) => string])[] = [

@@ -54,8 +54,9 @@ function describeIdle({ rows, policy }: PrunePlan): readonly string[] {
 
 /** Shows the result of executing a plan. Its transactions were already printed as they happened. */
 export function showPruneResult(output: Output, { removed, finished, transactions }: PruneResult): void {
-  const total = removed.length + finished.length;
-  output.line(`\n${formatResult(`Removed ${formatCount(total, "compose hash", "compose hashes")}`, transactions)}`);
+  const hashes = [...finished, ...removed];
+  const what = `Removed ${formatCount(hashes.length, "compose hash", "compose hashes")}`;
+  output.line(`\n${formatResult(what, transactions, hashes)}`);
 }
 
 function toCells(

@@ -58,15 +58,25 @@ export function projectOf(
   );
 }
 
-/** Runs one task as the command line would, in this process. */
+/** A terminal so wide that no line is broken. */
+const wide = 100_000;
+
+/**
+ * Runs one task as the command line would, in this process.
+ *
+ * @param columns width of the terminal
+ */
 export async function runTask(
   hre: HardhatRuntimeEnvironment,
   task: readonly string[],
   args: Record<string, unknown> = {},
+  { columns = wide }: { readonly columns?: number } = {},
 ): Promise<TaskRun> {
   const written = { stdout: "", stderr: "" };
   const write = { stdout: process.stdout.write, stderr: process.stderr.write };
+  const columnsBefore = { stdout: process.stdout.columns, stderr: process.stderr.columns };
   for (const name of ["stdout", "stderr"] as const) {
+    process[name].columns = columns;
     process[name].write = (chunk: unknown) => {
       written[name] += String(chunk);
       return true;
@@ -78,6 +88,8 @@ export async function runTask(
   } finally {
     process.stdout.write = write.stdout;
     process.stderr.write = write.stderr;
+    process.stdout.columns = columnsBefore.stdout;
+    process.stderr.columns = columnsBefore.stderr;
     process.exitCode = undefined;
   }
 }

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import type { ReadOwnerReturnType } from "../../../../src/chain/read-owner.ts";
 import { parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
+import { ownerFunctions } from "../../../../src/core/owner-calls.ts";
 import { chainDefinition } from "../../../../src/hardhat/connect.ts";
 import type { PolicyChangeContent } from "../../../../src/history/policy.ts";
 import {
@@ -9,6 +10,7 @@ import {
   describeOwner,
   describeOwnerFully,
   explorerLink,
+  listValues,
 } from "../../../../src/output/format.ts";
 import { formatResult } from "../../../../src/output/price.ts";
 
@@ -64,7 +66,7 @@ describe("describeChange", () => {
 });
 
 describe("the last line of a task", () => {
-  const calls = (...names: string[]) => names.map((functionName) => ({ functionName }));
+  const calls = (...names: string[]) => names.map((functionName) => ({ functionName, args: [hash] }));
 
   it("has the verb, the object and the result", () => {
     const what = describeCalls(calls("removeComposeHash", "removeComposeHash"));
@@ -82,7 +84,25 @@ describe("the last line of a task", () => {
       "Allowed 1 compose hash, removed 2 compose hashes",
     );
     expect(describeCalls(calls("addKmsDevice"))).to.equal("Allowed 1 KMS device");
-    expect(describeCalls(calls("transferOwnership"))).to.equal("Called transferOwnership");
+    expect(describeCalls(calls("unknownFunction"))).to.equal("Called unknownFunction");
+  });
+
+  it("has words for every function that an owner can call", () => {
+    const names = Object.values(ownerFunctions).flatMap((functions) => Object.keys(functions));
+    for (const name of names) expect(describeCalls(calls(name))).to.not.match(/^Called /);
+    const toggled = [true, false].map((isOn) => describeCalls([{ functionName: "setAllowAnyDevice", args: [isOn] }]));
+    expect(toggled).to.deep.equal(["Allowed any device", "Allowed only the listed devices"]);
+  });
+
+  it("is followed by each value, with its verb if there are several", () => {
+    expect(listValues(calls("addDevice", "addDevice"))).to.deep.equal([hash, hash]);
+    expect(listValues(calls("addDevice", "removeComposeHash"))).to.deep.equal([`allowed  ${hash}`, `removed  ${hash}`]);
+    expect(listValues([{ functionName: "setAllowAnyDevice", args: [true] }])).to.deep.equal([]);
+    const transaction = { gasUsed: 54_172n, costWei: 107_000_000_000_000n };
+    expect(formatResult("Allowed 1 device", [transaction], [hash])).to.equal(
+      `Allowed 1 device in 1 transaction (54,172 gas, 0.000107 ETH):\n  ${hash}`,
+    );
+    expect(formatResult("Allowed 1 device", [], [hash])).to.equal(`Allowed 1 device before this run:\n  ${hash}`);
   });
 });
 

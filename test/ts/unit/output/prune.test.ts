@@ -15,7 +15,7 @@ import {
 
 describe("showPrunePlan", () => {
   const show = (use: Partial<AllowlistUse>, policy: Partial<KeepRules> = {}): string => {
-    const stream = new PassThrough();
+    const stream = Object.assign(new PassThrough(), { columns: 1000 });
     showPrunePlan(createOutput(stream), planPrune(allowlistUse(use), keepRulesWith(policy)));
     return String(stream.read());
   };

@@ -187,7 +187,7 @@ describe("dstack hash add and remove", () => {
     const replaced = await run("add", { hashes: [second], remove: first, json: false });
     expect(replaced.stdout).to.include("continues until it restarts");
     expect(replaced.stdout).to.match(
-      /^Allowed 1 compose hash, removed 1 compose hash in (?:1 transaction|2 transactions) \([\d,]+ gas, [\d.]+ (?:gwei|ETH)\)\.$/m,
+      /^Allowed 1 compose hash, removed 1 compose hash in (?:1 transaction|2 transactions) \([\d,]+ gas, [\d.]+ (?:gwei|ETH)\):\n {2}allowed {2}0x[0-9a-f]{64}\n {2}removed {2}0x[0-9a-f]{64}$/m,
     );
     const { stdout } = await run("remove", { hashes: [second], json: false });
     for (const words of ["continues until it restarts", "keeps the keys", `remove compose hash ${second}`, "gas"])
