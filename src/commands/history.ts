@@ -155,7 +155,7 @@ function showAllowed(output: Output, history: History, { at, allowed }: AllowedA
     ["Devices", devices],
   ] as const) {
     output.title(`${title}${isComplete ? "" : certainty}: ${changes.size}`);
-    for (const [value, change] of changes) output.line(`  ${value}  ${describeSince(change)}`);
+    for (const [value, change] of changes) output.line(`  ${value}\n      ${describeSince(change)}`);
   }
   output.line("");
   for (const [label, value] of Object.entries(rest))

@@ -219,8 +219,8 @@ function showList<Entry extends Origin | NoOrigin>(
   for (const entry of entries) {
     const [value, uses] = describe(entry);
     const { time, blockNumber, by, isRecorded, transactionHash } = entry;
-    output.line(`  ${[value, ...uses.slice(0, 1)].join("  ")}`);
-    for (const use of uses.slice(1)) output.line(`  ${" ".repeat(value.length)}  ${use}`);
+    output.line(`  ${value}`);
+    for (const use of uses) output.line(`      ${use}`);
     if (time === null) {
       output.line("      the contract allows it; no event that was read says since when");
       continue;

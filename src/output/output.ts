@@ -8,7 +8,7 @@ import { widthOf, wrapText } from "./wrap.ts";
 export interface TableRows {
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];
-  /** Characters per line. A wider table is written as one block per row. @default no limit */
+  /** Characters per line. Below the rows of a wider table stand their long values, or each row is a block. @default no limit */
   readonly width?: number | undefined;
 }
 
@@ -24,23 +24,44 @@ const noLines = Object.fromEntries(
  * (cli-table3's heads are red), so it reads the same in a terminal, a file and a pipe.
  */
 export function formatTable({ head, rows, width }: TableRows): string {
+  const lines = layOut({ head, rows });
+  const fits = (text: readonly string[]) => width === undefined || text.every((line) => line.length <= width);
+  if (width === undefined || fits(lines)) return lines.join("\n");
+  const short = head.flatMap((_, index) => (rows.some((row) => holdsValue(row[index])) ? [] : index));
+  const pick = (cells: readonly string[]) => short.map((index) => cells[index] ?? "");
+  const [top = "", ...others] = short.length === 0 ? [] : layOut({ head: pick(head), rows: rows.map(pick) });
+  if (others.length !== rows.length || !fits([top, ...others]))
+    return rows.map((row) => wrapText(formatBlock(head, row), width)).join("\n\n");
+  const blocks = rows.map((row, index) => {
+    const values = formatBlock(head, withoutColumns(row, short)).replace(/^/gm, "    ");
+    return `${others[index]}\n${wrapText(values, width)}`;
+  });
+  return [...(top === "" ? [] : [top]), ...blocks].join("\n");
+}
+
+function layOut({ head, rows }: TableRows): readonly string[] {
   const table = new Table({
     head: [...head],
     chars: { ...noLines, middle: "  " },
     style: { "padding-left": 0, "padding-right": 0, head: [], border: [] },
   });
   table.push(...rows.map((row) => [...row]));
-  const lines = table
-    .toString()
-    .split("\n")
-    .map((line) => line.trimEnd());
-  if (width === undefined || lines.every((line) => line.length <= width)) return lines.join("\n");
-  return rows.map((row) => wrapText(formatBlock(head, row), width)).join("\n\n");
+  const lines = table.toString().split("\n");
+  return lines.map((line) => line.trimEnd());
+}
+
+/** Whether a cell has an address, a hash or something as long: a narrow terminal shows it below the row. */
+function holdsValue(cell = ""): boolean {
+  return /\S{42}/.test(cell);
+}
+
+function withoutColumns(row: readonly string[], columns: readonly number[]): readonly string[] {
+  return row.map((cell, index) => (columns.includes(index) ? "" : cell));
 }
 
 /** One row, a line per column. */
 function formatBlock(head: readonly string[], row: readonly string[]): string {
-  const labels = Math.max(...head.map((label) => label.length));
+  const labels = Math.max(0, ...head.map((label, index) => (row[index] ? label.length : 0)));
   const lines = row.map((cell, index) =>
     head[index] === "" ? cell : `${(head[index] ?? "").padEnd(labels)}  ${cell}`,
   );
@@ -59,7 +80,7 @@ export interface Output {
   detail(what: string, outcome: string, durationMs?: number): void;
   /** @param hang column of continuation lines, if the line is too long. See `wrapText` */
   line(text?: string, hang?: number): void;
-  /** Rows under heads. If the terminal is too narrow, one block per row. */
+  /** Rows under heads. If the terminal is too narrow, long values stand below their row. */
   table(rows: Omit<TableRows, "width">): void;
 }
 

@@ -7,13 +7,11 @@ import type { Output } from "./output.ts";
 import { formatResult } from "./price.ts";
 
 /** The effect of a removal. Operators must read it before they agree. */
-const whatRemovalMeans = [
-  "After its hash is removed, a CVM cannot boot again. A running CVM continues until it restarts,",
-  "and keeps the keys that it received.",
-] as const;
+const whatRemovalMeans =
+  "After its hash is removed, a CVM cannot boot again. A running CVM continues until it restarts, and keeps the keys that it received.";
 
 export function showWhatRemovalMeans(output: Output): void {
-  for (const line of whatRemovalMeans) output.line(line);
+  output.line(whatRemovalMeans);
 }
 
 /** Shows a plan: every hash with the reasons it stays, or that no rule keeps it. */
@@ -24,7 +22,7 @@ export function showPrunePlan(output: Output, plan: PrunePlan): void {
     `Prune of app ${appId} on chain ${chainId} at block ${pinned.number} (${formatTime(pinned.timestamp)} UTC)`,
   );
   if (rows.length > 0)
-    output.table({ head: ["", "compose hash", "added", "why"], rows: rows.map((row) => toCells(row, plan)) });
+    output.table({ head: ["", "compose hash", "added", "by", "why"], rows: rows.map((row) => toCells(row, plan)) });
   output.line();
   const isListKnown = !unknowns.some(({ kind }) => kind === "history" || kind === "proof");
   output.line(
@@ -65,7 +63,7 @@ function toCells(
 ): readonly string[] {
   const noReason = unknowns.length === 0 ? "not needed" : "not needed, as far as is known";
   const age = added === undefined ? "not known" : `${describeAge(Number(pinned.timestamp - added.timestamp))} ago`;
-  const by = added?.by === undefined ? "" : ` by ${checksumAddress(added.by)}`;
+  const by = added?.by === undefined ? "" : checksumAddress(added.by);
   const why = verdict === "remove" ? noReason : reasons.map((reason) => describeReason(reason, { added })).join("; ");
-  return [verdict, composeHash, `${age}${by}`, why];
+  return [verdict, composeHash, age, by, why];
 }

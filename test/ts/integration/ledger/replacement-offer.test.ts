@@ -51,7 +51,7 @@ describe("the offer to replace transactions below the base fee", () => {
   ) {
     const { client, appId, owner: account } = dstack;
     const questions: string[] = [];
-    const stream = new PassThrough();
+    const stream = Object.assign(new PassThrough(), { columns: 1000 });
     const ask = async (question: string) => {
       questions.push(question);
       return answers[questions.length - 1] ?? false;

@@ -18,19 +18,43 @@ describe("formatTable", () => {
     expect(table).to.equal([`hash${" ".repeat(64)}who`, `${hash}  me`, "none"].join("\n"));
   });
 
-  it("prints one block per row when the terminal is too narrow, with whole hashes", () => {
+  it("prints long values below their rows when the terminal is too narrow", () => {
     const rows = [
       [hash, "me", "7"],
       [hash, "", "8"],
     ];
-    const table = formatTable({ head: ["hash", "who", "block"], rows, width: 70 });
-    expect(table).to.equal([`hash   ${hash}`, "who    me", "block  7", "", `hash   ${hash}`, "block  8"].join("\n"));
-    expect(formatTable({ head: ["hash", "who", "block"], rows, width: 78 })).to.match(/^hash +who +block\n/);
+    const head = ["hash", "who", "block"];
+    expect(formatTable({ head, rows, width: 74 }).split("\n")).to.deep.equal([
+      "who  block",
+      "me   7",
+      `    hash  ${hash}`,
+      "     8",
+      `    hash  ${hash}`,
+    ]);
+    expect(formatTable({ head, rows, width: 78 })).to.match(/^hash +who +block\n/);
+  });
+
+  it("prints one block per row when the terminal is too narrow for the short columns", () => {
+    const words = "word ".repeat(12).trim();
+    const rows = [
+      [hash, "me", words],
+      [hash, "", "8"],
+    ];
+    const table = formatTable({ head: ["hash", "who", "why"], rows, width: 50 });
+    expect(table.split("\n")).to.deep.equal([
+      `hash  ${hash}`,
+      "who   me",
+      "why   word word word word word word word word word",
+      "      word word word",
+      "",
+      `hash  ${hash}`,
+      "why   8",
+    ]);
   });
 
   it("omits the label of a column without a heading", () => {
     const table = formatTable({ head: ["", "hash"], rows: [["keep", hash]], width: 70 });
-    expect(table).to.equal(`keep\nhash  ${hash}`);
+    expect(table).to.equal(`keep\n    hash  ${hash}`);
   });
 
   it("uses the width of the terminal that it writes to", () => {
@@ -40,7 +64,7 @@ describe("formatTable", () => {
       return String(stream.read()).split("\n")[0];
     };
     expect(shownAt(80)).to.match(/^hash +who$/);
-    expect(shownAt(60)).to.equal(`hash  ${hash}`);
+    expect(shownAt(60)).to.equal("who");
     expect(String(shownAt(0)), "a terminal without a width").to.match(/^hash +who$/);
   });
 

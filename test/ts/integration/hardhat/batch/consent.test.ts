@@ -117,7 +117,7 @@ describe("the user's yes to a delegation", () => {
   describe("on a terminal", () => {
     /** The plan, the output and the questions of the task. */
     async function planned(answer: boolean | undefined, { count = 3, allowDelegation = false } = {}) {
-      const stream = new PassThrough();
+      const stream = Object.assign(new PassThrough(), { columns: 1000 });
       const questions: string[] = [];
       const ask = async (question: string) => {
         questions.push(question);

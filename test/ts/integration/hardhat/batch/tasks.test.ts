@@ -43,7 +43,7 @@ describe("task dstack batch undo-delegation", () => {
   it("reports when there is nothing to undo; asks, undoes, and keeps a ledger in the project", async () => {
     const { owner, ownerClient: client, cvms } = world;
     const none = await undo({ json: true });
-    expect(none.json()).to.deep.equal({ account: owner.address, chainId: 8453, previous: null });
+    expect(none.json()).to.deep.include({ account: owner.address, chainId: 8453, previous: null });
 
     const appId = cvms.onChain?.appId;
     if (appId === undefined) throw new Error("the world has an app");
