@@ -16,6 +16,7 @@ import {
 } from "viem";
 import { type Generation, narrowApp } from "../core/generation.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
+import { implementationSlot } from "../core/upgrade-rules.ts";
 import { ContractRevertedError } from "../errors/index.ts";
 import { dstackAppAbi, dstackKmsAbi } from "../generated/abi.ts";
 import { callMany } from "./calls.ts";
@@ -112,8 +113,6 @@ function decode(view: AppView, data: Hex | undefined): unknown {
   }
 }
 
-/** ERC-1967: keccak256("eip1967.proxy.implementation") - 1. */
-const implementationSlot = "0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc";
 /** Byte 0 of this word is DstackApp's upgrades-disabled flag; it has no getter. Byte 1 is allowAnyDevice. */
 const flagsSlot = 1;
 

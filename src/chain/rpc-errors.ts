@@ -268,10 +268,12 @@ interface RequestingClient extends RpcSource {
 }
 
 /** A call whose result is hex. */
-export interface HexRequest {
-  readonly method: "eth_getCode" | "eth_getStorageAt";
-  readonly params: readonly [address: Address, slotOrBlock: string, block?: string];
-}
+export type HexRequest =
+  | {
+      readonly method: "eth_getCode" | "eth_getStorageAt";
+      readonly params: readonly [address: Address, slotOrBlock: string, block?: string];
+    }
+  | { readonly method: "eth_call"; readonly params: readonly [call: object, block: string, overrides: object] };
 
 /**
  * Sends a request whose answer must be hex of the method's width. A proxy may answer 200 with other JSON, which a client

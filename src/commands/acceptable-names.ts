@@ -6,6 +6,7 @@ export type AcceptingCommand =
   | "owner transfer"
   | "owner accept"
   | "app deploy"
+  | "app upgrade"
   | "kms"
   | "hash"
   | "boot-check";
@@ -64,7 +65,17 @@ export const acceptableNames = [
   {
     name: "history",
     overrides: "The history does not show when every hash was added, or may lack hashes.",
-    commands: ["prune"],
+    commands: ["prune", "app upgrade"],
+  },
+  {
+    name: "unproven-layout",
+    overrides: "No source shows that the storage of the new implementation continues that of the app.",
+    commands: ["app upgrade"],
+  },
+  {
+    name: "unsimulated-upgrade",
+    overrides: "The endpoint cannot simulate what the app would answer after the upgrade.",
+    commands: ["app upgrade", "app deploy"],
   },
   {
     name: "proof",
@@ -79,7 +90,7 @@ export const acceptableNames = [
   {
     name: "key-epochs",
     overrides: "The contract approves per key epoch, or may: the task then reads and changes app epoch 0 alone.",
-    commands: [...changesOfApp, "app deploy", "kms", "hash", "boot-check"],
+    commands: [...changesOfApp, "app deploy", "app upgrade", "kms", "hash", "boot-check"],
   },
   {
     name: "unproven-key",
@@ -89,17 +100,6 @@ export const acceptableNames = [
   {
     name: "unproven-document",
     overrides: "The app's contract does not allow the document that the update starts from.",
-    commands: ["update"],
-  },
-  {
-    name: "unproven-revision",
-    overrides:
-      "The app's contract does not allow the compose hash of the revision, and never allowed it as far as is known.",
-    commands: ["update"],
-  },
-  {
-    name: "removed-revision",
-    overrides: "The owner has removed the compose hash of the revision from the app's list.",
     commands: ["update"],
   },
   {
@@ -115,7 +115,7 @@ export const acceptableNames = [
   {
     name: "owner-cannot-sign",
     overrides: "The owner, now or after the transfer, is an address that cannot sign.",
-    commands: [...changesOfApp, "owner transfer", "owner accept", "app deploy"],
+    commands: [...changesOfApp, "owner transfer", "owner accept", "app deploy", "app upgrade"],
   },
   {
     name: "remove-device-without-effect",

@@ -1,4 +1,4 @@
-import type { Account, Address } from "viem";
+import type { Abi, Account, Address, Hex } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import type { FinalityTag } from "../chain/transactions/chain-identity.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
@@ -31,6 +31,29 @@ export interface CommandHost {
    * @throws SignerRequiredError, InvalidHexError, RpcUnavailableError
    */
   readonly readSigner: (parameters: ReadSignerParameters) => Promise<Account>;
+  /**
+   * A compiled contract of the project, by its name or as `file:name`.
+   *
+   * @throws InvalidArgumentError if there is none, or several
+   */
+  readonly readContract: (name: string) => Promise<ProjectContract>;
+}
+
+/** A compiled contract of the user's project. */
+export interface ProjectContract {
+  /** With its file: `contracts/MyApp.sol:MyApp`. */
+  readonly name: string;
+  readonly abi: Abi;
+  /** Code that creates it. `0x` for an abstract contract or an interface. */
+  readonly bytecode: Hex;
+  /** Names of the libraries to which its code must be linked first. */
+  readonly libraries: readonly string[];
+  /** Its code on a chain, without the values of its immutable variables. */
+  readonly deployedBytecode: Hex;
+  /** Where those values are, in bytes. */
+  readonly immutables: readonly { readonly start: number; readonly length: number }[];
+  /** The compiler's input and output. Undefined if the build did not keep them. */
+  readonly build: { readonly inputPath: string; readonly outputPath: string; readonly contract: string } | undefined;
 }
 
 /** A command: takes its arguments, does its work, prints, and returns the exit code. */

@@ -86,6 +86,8 @@ const anyOtherCall = 250_000n;
 
 /** Deploying the batch executor takes about 675,000 gas. */
 export const executorDeploymentGasCeiling = 1_500_000n;
+/** Deploying the largest implementation (24 KB of code), its proxy, and the registration. */
+export const contractDeploymentGasCeiling = 10_000_000n;
 /** A transaction from the account to itself with one authorisation. */
 export const undoDelegationGasCeiling = 250_000n;
 /** Gas of a batch in addition to its calls: the transaction, an authorisation and the executor's own code. */

@@ -93,6 +93,11 @@ export const errorTable = {
     "A CVM, a prepared update or a pin needs, or may need, a compose hash that would be removed.",
   ),
   DeviceNeededError: entry(1103, false, "A CVM is on, or may be on, a device that would no longer be allowed."),
+  UpgradeRefusedError: entry(
+    1104,
+    false,
+    "An implementation is unsafe for the app, would lose its data or would shut it out, or that is not known.",
+  ),
   KeyEpochsError: entry(
     1201,
     false,
@@ -148,6 +153,7 @@ export const errorTable = {
     "A recorded transaction was cancelled while this process waited for it.",
   ),
   NonceBlockedError: entry(2018, false, "A recorded removal that must be checked first has the account's next nonce."),
+  UpgradeMismatchError: entry(2019, false, "After an upgrade, the app does not answer as before."),
   LogsRefusedError: entry(2101, false, "The RPC endpoint refuses the logs of a single block."),
   LogsUnavailableError: entry(2102, false, "The RPC endpoint does not have the logs of these blocks."),
   HistoryStoreError: entry(2103, false, "The history store is damaged, or this version cannot use it."),
@@ -212,8 +218,6 @@ export const errorTable = {
     "An update that was prepared again has another compose hash than the one that the owners allowed.",
   ),
   RollingUpdateStoppedError: entry(4012, false, "An update of several CVMs stopped before its last one."),
-  RevisionRefusedError: entry(4013, false, "The app does not allow the compose hash of the revision, or no longer."),
-  RevisionNotReproducibleError: entry(4014, false, "An update cannot make the document of the revision."),
 
   PruneBlockedError: entry(
     5001,
@@ -251,21 +255,3 @@ export const nextSteps = {
 
 /** Kind of contract that owns another contract: the kinds of `readOwner` for which no single key can sign. */
 export type ContractOwnerKind = keyof typeof nextSteps;
-
-/** A reason not to make a change, which the caller can accept. */
-export interface RemovalObjection {
-  /** The name by which the caller accepts it. */
-  readonly acceptAs: string;
-  /** One sentence. */
-  readonly problem: string;
-}
-
-/** The names that accept the objections, for `accepted`. */
-export function namesOf(objections: readonly RemovalObjection[]): string {
-  return [...new Set(objections.map(({ acceptAs }) => acceptAs))].join(",");
-}
-
-/** One sentence for each, with the name that accepts it. */
-export function describeObjections(objections: readonly RemovalObjection[]): string {
-  return objections.map(({ problem, acceptAs }) => `${problem} (${acceptAs})`).join(" ");
-}

@@ -308,6 +308,17 @@ export interface ImplausibleAnswerDetails {
   readonly most: bigint | number;
 }
 
+export class UpgradeMismatchError extends ChainError {
+  override readonly name = "UpgradeMismatchError";
+  /** @param problem one sentence @param previous the implementation before the upgrade */
+  constructor(problem: string, { appId, previous }: { readonly appId: string; readonly previous: string | undefined }) {
+    super(`The app ${appId} was upgraded, and is not as it was: ${problem}`, {
+      nextStep: `Do not restart its CVMs. Look at the app, and upgrade it back to ${previous ?? "its previous implementation"} if the answer is right.`,
+      context: { appId, previous, problem },
+    });
+  }
+}
+
 export class ImplausibleAnswerError extends ChainError {
   override readonly name = "ImplausibleAnswerError";
   constructor({ what, answer, most }: ImplausibleAnswerDetails) {

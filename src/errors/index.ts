@@ -9,7 +9,6 @@ export {
   errorTable,
   exitCodes,
   isDstackError,
-  type RemovalObjection,
 } from "./base.ts";
 export * from "./batch.ts";
 export * from "./chain.ts";

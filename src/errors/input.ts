@@ -1,4 +1,4 @@
-import { DstackError, type DstackErrorOptions, describeObjections, namesOf, type RemovalObjection } from "./base.ts";
+import { DstackError, type DstackErrorOptions } from "./base.ts";
 
 abstract class InputError extends DstackError {
   readonly family = "input";
@@ -117,10 +117,21 @@ export class LintRefusedError extends InputError {
   }
 }
 
+export interface RemovalObjection {
+  /** The name by which the caller accepts it. */
+  readonly acceptAs: string;
+  /** One sentence. */
+  readonly problem: string;
+}
+
+function namesOf(objections: readonly RemovalObjection[]): string {
+  return [...new Set(objections.map(({ acceptAs }) => acceptAs))].join(",");
+}
+
 export class HashNeededError extends InputError {
   override readonly name = "HashNeededError";
   constructor(objections: readonly RemovalObjection[]) {
-    super(describeObjections(objections), {
+    super(objections.map(({ problem, acceptAs }) => `${problem} (${acceptAs})`).join(" "), {
       nextStep: `Nothing was sent. First update or delete what needs the hash. To override this, pass \`accepted: ${namesOf(objections)}\`.`,
       context: { objections },
     });
@@ -130,8 +141,30 @@ export class HashNeededError extends InputError {
 export class DeviceNeededError extends InputError {
   override readonly name = "DeviceNeededError";
   constructor(objections: readonly RemovalObjection[]) {
-    super(describeObjections(objections), {
+    super(objections.map(({ problem, acceptAs }) => `${problem} (${acceptAs})`).join(" "), {
       nextStep: `Nothing was sent. First move or delete the CVMs on the device. To override this, pass \`accepted: ${namesOf(objections)}\`.`,
+      context: { objections },
+    });
+  }
+}
+
+export interface RefusedUpgrade {
+  readonly rule: string;
+  readonly problem: string;
+  /** The name that overrides it. Undefined if nothing does. */
+  readonly acceptAs?: string | undefined;
+}
+
+export class UpgradeRefusedError extends InputError {
+  override readonly name = "UpgradeRefusedError";
+  constructor(objections: readonly RefusedUpgrade[]) {
+    const names = objections.flatMap(({ acceptAs }) => acceptAs ?? []);
+    const way =
+      names.length === objections.length
+        ? `To override this, pass \`accepted: ${[...new Set(names)].join(",")}\`.`
+        : "Use another implementation, or correct this one.";
+    super(objections.map(({ problem, rule }) => `${problem} (${rule})`).join(" "), {
+      nextStep: `Nothing was sent. ${way}`,
       context: { objections },
     });
   }

@@ -2,11 +2,13 @@ import "./type-extensions.ts";
 import type { ResolvedConfigurationVariable } from "hardhat/types/config";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import {
+  type Abi,
   type Account,
   type Chain,
   createClient,
   custom,
   defineChain,
+  type Hex,
   type HttpTransport,
   isAddressEqual,
   type Transport,
@@ -18,7 +20,7 @@ import { requireChain } from "../chain/client.ts";
 import { httpEndpoint } from "../chain/endpoint.ts";
 import { readOwner } from "../chain/read-owner.ts";
 import { withRpcErrors } from "../chain/rpc-errors.ts";
-import type { CommandHost, ConnectedChain, ReadSignerParameters } from "../commands/host.ts";
+import type { CommandHost, ConnectedChain, ProjectContract, ReadSignerParameters } from "../commands/host.ts";
 import { parseFixedHex } from "../core/ids.ts";
 import { InvalidArgumentError, SignerRequiredError, WrongChainError } from "../errors/index.ts";
 
@@ -33,6 +35,33 @@ export function hostOf(hre: HardhatRuntimeEnvironment): CommandHost {
     hasDefaultEndpoint: config.networks.default?.type === "http",
     connectChain: (fallback) => connectChain(hre, fallback),
     readSigner: (parameters) => readSigner(hre, parameters),
+    readContract: (name) => readContract(hre, name),
+  };
+}
+
+/** @throws InvalidArgumentError */
+async function readContract({ artifacts }: HardhatRuntimeEnvironment, name: string): Promise<ProjectContract> {
+  const artifact = await artifacts.readArtifact(name).catch((error: unknown) => {
+    throw new InvalidArgumentError(`The project has no compiled contract ${name}, or several of that name.`, {
+      nextStep: "Run npx hardhat build. Give the name as in the source, or as file:name, as contracts/MyApp.sol:MyApp.",
+      context: { name },
+      cause: error,
+    });
+  });
+  const { contractName, sourceName, abi, linkReferences, immutableReferences = {}, buildInfoId } = artifact;
+  const [inputPath, outputPath] =
+    buildInfoId === undefined
+      ? []
+      : [await artifacts.getBuildInfoPath(buildInfoId), await artifacts.getBuildInfoOutputPath(buildInfoId)];
+  const contract = `${artifact.inputSourceName ?? sourceName}:${contractName}`;
+  return {
+    name: `${sourceName}:${contractName}`,
+    abi: abi as Abi, // of any contract
+    bytecode: artifact.bytecode as Hex, // Hardhat's are hex, except where a library's address is missing
+    libraries: Object.values(linkReferences).flatMap((ofFile) => Object.keys(ofFile)),
+    deployedBytecode: artifact.deployedBytecode as Hex,
+    immutables: Object.values(immutableReferences).flat(),
+    build: inputPath === undefined || outputPath === undefined ? undefined : { inputPath, outputPath, contract },
   };
 }
 

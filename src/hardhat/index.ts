@@ -2,12 +2,12 @@ import { emptyTask } from "hardhat/config";
 import { definePlugin } from "hardhat/plugins";
 import type { HardhatPlugin } from "hardhat/types/plugins";
 import { type TaskDefinition, TaskDefinitionType } from "hardhat/types/tasks";
-import { hashTasks } from "./hash-tasks.ts";
+import { appTasks } from "./app-tasks.ts";
 import {
-  appTasks,
   batchTasks,
   bootCheckTasks,
   deviceTasks,
+  hashTasks,
   kmsTasks,
   ownerTasks,
   pruneTasks,

@@ -110,12 +110,6 @@ export const updateTasks = [
     .addOption({ ...appOption, description: "App of the CVM: 0x…, app_…, or its name in dstack.apps" })
     .addOption(optional("compose", "New docker compose file"))
     .addOption(optional("preLaunchScript", "File with the new pre-launch script"))
-    .addOption(
-      optional(
-        "revision",
-        "Go back to a revision of the app instead: its id, its number, its compose hash, or previous",
-      ),
-    )
     .addOption({
       name: "env",
       shortName: "e",
@@ -309,25 +303,72 @@ export const batchTasks = [
     .build(),
 ];
 
-export const appTasks = [
-  emptyTask(["dstack", "app"], "Deploys apps").build(),
-  sendingTask(
-    ["dstack", "app", "deploy"],
+const hashes = several("hashes", "Compose hashes");
+
+export const hashTasks = [
+  task(
+    ["dstack", "hash"],
     withExample(
-      "Deploys an app through the factory of a KMS; repeating the same command returns the same app",
-      "app deploy --kms 0x… --hash 0x… --device node-1 --network base",
+      "Computes a file's compose hash in every official form; with --app or --cvm, compares it with the cloud and the contract and shows what differs",
+      "hash docker-compose.yml --cvm my-app",
     ),
   )
-    .addOption({ ...kmsOption, description: "Address of the DstackKms (default: dstack.kms or DSTACK_KMS)" })
-    .addOption(optional("owner", "Owner of the app (default: the signer)"))
-    .addOption(optional("hash", "First compose hash to allow"))
-    .addOption(optional("device", "First device to allow: an id, or the name of a node in the cloud"))
-    .addFlag({ name: "allowAnyDevice", description: "Allow the app to boot on any device that the KMS trusts" })
-    .addFlag({ name: "requireTcbUpToDate", description: "Refuse devices whose TCB is not up to date" })
-    .addFlag({ name: "disableUpgrades", description: "Disable upgrades of the app's code permanently" })
-    .addFlag({ name: "again", description: "Deploy another app although this command has already deployed one" })
-    .addOption(acceptOption("app deploy"))
-    .setAction(run(async () => (await import("../commands/app-deploy.ts")).appDeploy))
+    .addPositionalArgument({
+      name: "file",
+      description: "app-compose manifest or docker compose file",
+      type: ArgumentType.STRING,
+      defaultValue: "",
+    })
+    .addOption(appOption)
+    .addOption(cvmOption)
+    .addOption(optional("hash", "Another compose hash to explain"))
+    .addOption(optional("name", "Name for the manifest, if the docker compose file belongs to no CVM (default: empty)"))
+    .addOption(optional("preLaunchScript", "File with the pre-launch script of the docker compose file"))
+    .addOption(acceptOption("hash"))
+    .addFlag(jsonFlag)
+    .setAction(run(async () => (await import("../commands/hash-doctor.ts")).hashDoctor))
+    .build(),
+  sendingTask(
+    ["dstack", "hash", "add"],
+    withExample(
+      "Allows compose hashes; with --remove, also removes others in the same batch",
+      "hash add 0x… --cvm my-app",
+    ),
+  )
+    .addVariadicArgument(hashes)
+    .addOption(optional("remove", "Hashes to remove in the same batch, separated by commas"))
+    .addOption(appOption)
+    .addOption(cvmOption)
+    .addOption(acceptOption("hash add"))
+    .addOption(batchOption)
+    .setAction(run(async () => (await import("../commands/hash.ts")).hashAdd))
+    .build(),
+  sendingTask(
+    ["dstack", "hash", "remove"],
+    withExample("Removes compose hashes that are no longer needed", "hash remove 0x… --cvm my-app"),
+  )
+    .addVariadicArgument(hashes)
+    .addOption(appOption)
+    .addOption(cvmOption)
+    .addOption(acceptOption("hash remove"))
+    .addOption(batchOption)
+    .setAction(run(async () => (await import("../commands/hash.ts")).hashRemove))
+    .build(),
+  sendingTask(
+    ["dstack", "hash", "revoke"],
+    withExample(
+      "Removes vulnerable compose hashes at once, shows which CVMs still run them, and offers to stop these",
+      'hash revoke 0x… --app my-app --note "CVE-2026-1234"',
+    ),
+  )
+    .addVariadicArgument(hashes)
+    .addOption(appOption)
+    .addOption(cvmOption)
+    .addOption(optional("note", "Why, for the people who read the output and the plan"))
+    .addFlag({ name: "stop", description: "Stop every CVM that still runs a revoked hash, without asking for each" })
+    .addOption(acceptOption("hash revoke"))
+    .addOption(batchOption)
+    .setAction(run(async () => (await import("../commands/hash-revoke.ts")).hashRevoke))
     .build(),
 ];
 

@@ -1,7 +1,6 @@
-import type { StepResults, UpdateEvent } from "../update/events.ts";
+import type { UpdateEvent } from "../update/events.ts";
 import type { Payment } from "../update/ports.ts";
 import { describeWarnings } from "../update/run.ts";
-import { formatDuration } from "./format.ts";
 import type { Output } from "./output.ts";
 import { formatFee, formatGas, showPrice } from "./price.ts";
 import { showSenderEvent } from "./transactions.ts";
@@ -27,11 +26,6 @@ export function createUpdateOutput(output: Output, told: Set<string> = new Set()
       case "transaction":
         if (event.event.kind !== "underpriced") showSenderEvent(output, event.event); // the offer to replace it says so
         return;
-      case "awaitingFinality": {
-        const { blockNumber, tag, typicalMs } = event;
-        output.detail("", `the cloud waits until block ${blockNumber} is ${tag}, usually ${formatDuration(typicalMs)}`);
-        return;
-      }
       case "finished":
         if (event.step === "pay") {
           for (const payment of event.result.payments)
@@ -73,7 +67,9 @@ function describe(event: OneLineEvent): string {
     case "buildDocument":
       return event.result.isUnchanged ? `${event.result.composeHash}, unchanged` : event.result.composeHash;
     case "proveDocument":
-      return describeProof(event.result);
+      return event.result.proof === "none"
+        ? "not allowed by the app, accepted explicitly"
+        : `allowed by the app: ${event.result.composeHash} (form ${event.result.form})`;
     case "encryptEnvironment":
       return `${event.result.names.join(", ") || "no variable"}, for app ${event.result.appId}`;
     case "patch":
@@ -98,12 +94,6 @@ function describe(event: OneLineEvent): string {
     case "awaitFinality":
       return `stage ${event.result.until} reached`;
   }
-}
-
-function describeProof({ proof, composeHash, form }: StepResults["proveDocument"]): string {
-  if (proof === "none") return "not allowed by the app, accepted explicitly";
-  if (proof === "requested-hash") return "the requested one has the hash that was proven";
-  return `allowed by the app: ${composeHash} (form ${form})`;
 }
 
 /** Information the user should see before the next step, each with a heading. */

@@ -17,8 +17,6 @@ export type KeyProof =
 export type DocumentProof =
   /** The app's contract, which allows its hash. */
   | "allowlist"
-  /** The requested document has the hash that the caller had proven, so no field comes from elsewhere. */
-  | "requested-hash"
   /** Only the cloud, and the caller accepted that. */
   | "none";
 
@@ -104,14 +102,6 @@ export type UpdateEvent =
       readonly path: string;
       readonly status: number | undefined;
       readonly durationMs: number;
-    }
-  /** The cloud starts the update when the chain has this block at this stage, which usually takes so long. */
-  | {
-      readonly kind: "awaitingFinality";
-      readonly step: UpdateStep;
-      readonly tag: FinalityTag;
-      readonly blockNumber: bigint;
-      readonly typicalMs: number;
     }
   /** What happens to a transaction from its sending to its end. */
   | { readonly kind: "transaction"; readonly step: UpdateStep; readonly event: SenderEvent }

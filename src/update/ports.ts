@@ -1,5 +1,4 @@
 import type { FinalityTag } from "../chain/transactions/chain-identity.ts";
-import type { StageProgress } from "../chain/transactions/finality.ts";
 import type { SenderEvent } from "../chain/transactions/follow-context.ts";
 import type { AppCompose, AppComposeChanges } from "../core/app-compose.ts";
 import type { HashToAllow } from "../core/compose-hash.ts";
@@ -10,7 +9,7 @@ import type { Clock } from "../core/retry.ts";
 import type { CvmKey, PaymentStep, ProgressPort } from "./progress.ts";
 
 // Types that pass through the flow unchanged.
-export type { FinalityTag, SenderEvent, StageProgress };
+export type { FinalityTag, SenderEvent };
 
 /** Everything an update needs from outside. `connect.ts` connects the real chain, cloud and ledger. */
 export interface UpdatePorts {
@@ -26,8 +25,6 @@ export interface CvmSnapshot {
   readonly status: string;
   readonly busy: boolean;
   readonly operationId: string | undefined;
-  /** Set while the cloud waits until the registration of an update has reached this stage. */
-  readonly awaitedTag?: "safe" | "finalized" | undefined;
   readonly appId: AppId | undefined;
   readonly vmUuid: string | undefined;
   readonly composeHash: ComposeHash | undefined;
@@ -129,8 +126,6 @@ export interface ChainPort {
     /** The KMS whose generation is read together with the app's. */
     readonly kms?: Hex | undefined;
   }): Promise<AllowlistSnapshot>;
-  /** How far the chain is with a stage of its blocks. */
-  readStage(tag: FinalityTag): Promise<StageProgress>;
   /** What the transactions would cost this account. @throws NotOwnerError, ContractOwnerError, ContractRevertedError */
   estimatePrice(intents: readonly PaymentIntent[], from: Hex): Promise<PriceEstimate>;
   /** The payments of one update. Asks nothing yet. */

@@ -6,9 +6,11 @@ import {
   deterministicDeployer,
   encodeExecute,
 } from "../../core/batch-executor.ts";
+import { isDeployment, multicall3Address } from "../../core/contract-deployment.ts";
 import type { Hex, TransactionHash } from "../../core/ids.ts";
 import {
   batchGasCeilingOf,
+  contractDeploymentGasCeiling,
   executorDeploymentGasCeiling,
   gasCeilingOf,
   safeGasCeilingOf,
@@ -256,6 +258,10 @@ const shapes: readonly ((subject: Subject) => Shape | undefined)[] = [
   ({ data, calls }) =>
     calls.length === 0 && isAppDeployment(data)
       ? { functionName: "deployAndRegisterApp", gasCeiling: gasCeilingOf({ functionName: "deployAndRegisterApp" }) }
+      : undefined,
+  ({ to, data, calls }) =>
+    calls.length === 0 && to === multicall3Address && isDeployment(data)
+      ? { functionName: "the deployment of a contract", gasCeiling: contractDeploymentGasCeiling }
       : undefined,
   ({ from, to, data, calls, authorizes }) =>
     calls.length === 0 && to === from && data === "0x" && authorizes

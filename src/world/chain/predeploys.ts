@@ -2,10 +2,8 @@ import { createRequire } from "node:module";
 import { type Chain, type Client, concat, type Hex, hexToBigInt, isHex, numberToHex, parseGwei } from "viem";
 import { base, mainnet } from "viem/chains";
 import { batchExecutorAddress, deterministicDeployer } from "../../core/batch-executor.ts";
+import { multicall3Address } from "../../core/contract-deployment.ts";
 import { batchExecutorBytecode } from "../../generated/batch-executor-bytecode.ts";
-
-/** Address of Multicall3 on Base and most other chains. viem's chain definitions use it. */
-export const multicall3Address = "0xcA11bde05977b3631167028862bE2a173976CA11";
 
 /**
  * Puts Multicall3 at its canonical address on a simulated chain (Hardhat's own, `hardhat node` or anvil), which does

@@ -5,6 +5,7 @@ import { createPublicClient, size, type Transport } from "viem";
 import { httpEndpoint } from "../../chain/endpoint.ts";
 import { withRpcErrors } from "../../chain/rpc-errors.ts";
 import { batchExecutorAddress } from "../../core/batch-executor.ts";
+import { multicall3Address } from "../../core/contract-deployment.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
 import { cacheDirectory } from "../../files/cache-directory.ts";
 import type { PageGuardOptions } from "../../mock-cloud/http/page-guard.ts";
@@ -22,7 +23,6 @@ import {
   installBatchExecutor,
   installMulticall3,
   installRollupFees,
-  multicall3Address,
 } from "./predeploys.ts";
 import { type ChainRecord, recordRequests, replayRequests } from "./record.ts";
 import { createForkErrorCleaner, gasCap, refuseEndlessRange, refuseFatalCall } from "./rpc-faults.ts";

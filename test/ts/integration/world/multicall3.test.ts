@@ -2,7 +2,8 @@ import { expect } from "chai";
 import { network } from "hardhat";
 import { parseAbi } from "viem";
 import { getBlockNumber, getCode, multicall } from "viem/actions";
-import { installMulticall3, multicall3Address } from "../../../../src/world/chain/predeploys.ts";
+import { multicall3Address } from "../../../../src/core/contract-deployment.ts";
+import { installMulticall3 } from "../../../../src/world/chain/predeploys.ts";
 import { clientOf } from "../../../support/chain/deploy-dstack.ts";
 
 describe("installMulticall3", () => {

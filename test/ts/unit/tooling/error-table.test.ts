@@ -37,6 +37,8 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   LintRefusedError: new errors.LintRefusedError([{ rule: "no-code", message: "No code.", advice: "Look." }]),
   DeviceNeededError: new errors.DeviceNeededError([{ acceptAs: "in-use", problem: "CVM a is on it." }]),
   HashNeededError: new errors.HashNeededError([{ acceptAs: "in-use", problem: "CVM a has it." }]),
+  UpgradeRefusedError: new errors.UpgradeRefusedError([{ rule: "no-code", problem: "There is no code at 0x01." }]),
+  UpgradeMismatchError: new errors.UpgradeMismatchError("It denies a hash.", { appId: "0x01", previous: "0x02" }),
   KeyEpochsError: new errors.KeyEpochsError([
     { role: "app", address: "0x01", generation: "0.6.4", releases: "0.6.4", hasKeyEpochs: true },
   ]),
@@ -121,8 +123,6 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
     { done: ["a"], failed: "b", left: ["c"] },
     new errors.RolloverFailedError("b", "no device", undefined),
   ),
-  RevisionRefusedError: new errors.RevisionRefusedError("rev_3", [{ acceptAs: "removed", problem: "It was removed." }]),
-  RevisionNotReproducibleError: new errors.RevisionNotReproducibleError("rev_3", ["features"]),
   SignerRequiredError: new errors.SignerRequiredError(["addDevice", "addComposeHash"]),
   PruneBlockedError: new errors.PruneBlockedError([{ kind: "history", problem: "Block 7 was not read." }]),
   PruneOvertakenError: new errors.PruneOvertakenError([{ composeHash: "0x05", problem: "runs on web" }]),

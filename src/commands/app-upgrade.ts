@@ -1,0 +1,306 @@
+import { type Address, isAddressEqual, keccak256 } from "viem";
+import { getBlockNumber } from "viem/actions";
+import { parseAddress } from "../chain/client.ts";
+import { readCode } from "../chain/code.ts";
+import { type AppStatus, readAppStatus } from "../chain/read-app.ts";
+import { withRpcErrors } from "../chain/rpc-errors.ts";
+import { readAnswers, simulateUpgrade } from "../chain/simulate-upgrade.ts";
+import { type AppAnswer, type AppQuestion, changedAnswers } from "../core/app-questions.ts";
+import { implementationOf } from "../core/contract-deployment.ts";
+import { describeGeneration } from "../core/generation.ts";
+import type { Hex } from "../core/ids.ts";
+import { upgradeCall } from "../core/owner-calls.ts";
+import { objectToImplementation, objectToSimulation, type UpgradeObjection } from "../core/upgrade-rules.ts";
+import { InvalidArgumentError, UpgradeMismatchError, UpgradeRefusedError } from "../errors/index.ts";
+import { formatCount } from "../output/format.ts";
+import type { Output } from "../output/output.ts";
+import { type HistoryArguments, readAppLists } from "./app-history.ts";
+import { parseAccept } from "./arguments.ts";
+import { type AppArguments, type ConnectedApp, connectApp, requireApp } from "./connect-app.ts";
+import { findKms, type KmsArguments } from "./connect-kms.ts";
+import { deployContracts, deploymentStep, requireDeployers, showDeploymentPrice } from "./deploy-contracts.ts";
+import type { Command, CommandHost, ProjectContract } from "./host.ts";
+import { describeInitializer, type Initializer, parseInitializer } from "./initializer.ts";
+import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import { createSending, showEvents } from "./sending.ts";
+import { checkLayout, gatherQuestions, initializersIn } from "./upgrade-checks.ts";
+import { type ChangeAppArguments, changeApp, confirmUnsigned } from "./write.ts";
+
+export interface AppUpgradeArguments
+  extends AppArguments,
+    ChangeAppArguments,
+    HistoryArguments,
+    KmsArguments,
+    OutputArguments {
+  /** Address of the new implementation. */
+  readonly implementation?: string | undefined;
+  /** The contract of the project that is the new implementation. */
+  readonly contract?: string | undefined;
+  /** The contract of the project that the app runs today. */
+  readonly from?: string | undefined;
+  /** A call of the new code in the same transaction. */
+  readonly initialize?: string | undefined;
+}
+
+export const appUpgrade: Command<AppUpgradeArguments> = (args, host) => runTask(args, (io) => upgrade(io, args, host));
+
+async function upgrade(io: TaskIo, args: AppUpgradeArguments, host: CommandHost): Promise<TaskOutcome> {
+  const accepted = parseAccept("app upgrade", args.accept);
+  const target = await readTarget(args, host);
+  const app = await connectApp(args, host);
+  const { client, appId } = app;
+  const status = requireApp(await readAppStatus(client, { appId }), appId);
+  const previous = status.implementation;
+  if (previous !== undefined && isAddressEqual(previous, target.implementation)) {
+    const result = { appId, chainId: app.chainId, outcome: "unchanged", implementation: target.implementation };
+    return { result, show: (output) => output.line(`App ${appId} runs ${target.implementation} already.`) };
+  }
+  const checked = await check(io, args, { app, status, target, host, accepted });
+  const { questions, before, owner, implementationSummary } = checked;
+  if (target.contract !== undefined && !args.dryRun) await deployImplementation(io, app, target.contract);
+  const codeHash = await readCodeHash(app, target.implementation);
+  const call = upgradeCall({ appId, implementation: target.implementation, data: target.initializer.data });
+  const outcome = await changeApp(io, args, { app, calls: [call], accepted });
+  const described = { ...implementationSummary, codeHash };
+  if (!(await isUpgraded(app, target.implementation))) return withUpgrade(outcome, described);
+  const number = await withRpcErrors(client, "reading the block", () => getBlockNumber(client, { cacheTime: 0 }));
+  const after = await readAnswers(client, { questions, owner, blockNumber: number });
+  requireUnchanged(app, { questions, before, after, previous });
+  return withUpgrade(outcome, described, (output) =>
+    output.line(`\nApp ${appId} runs ${target.implementation}. All ${questions.length} answers are as before.`),
+  );
+}
+
+function withUpgrade(
+  { result, show, ...outcome }: TaskOutcome,
+  upgrade: object,
+  more?: (output: Output) => void,
+): TaskOutcome {
+  return {
+    ...outcome,
+    result: { ...result, upgrade },
+    show: (output) => {
+      show?.(output);
+      more?.(output);
+    },
+  };
+}
+
+/** The new implementation, and what is called in it. */
+interface Target {
+  readonly implementation: Address;
+  readonly contract: ProjectContract | undefined;
+  readonly initializer: Initializer;
+}
+
+/** @throws InvalidArgumentError, InvalidHexError */
+async function readTarget(args: AppUpgradeArguments, host: CommandHost): Promise<Target> {
+  const contract = args.contract === undefined ? undefined : requireDeployable(await host.readContract(args.contract));
+  const address =
+    args.implementation === undefined ? undefined : parseAddress("The implementation", args.implementation);
+  if (contract === undefined && address === undefined)
+    throw new InvalidArgumentError("No implementation is named.", {
+      nextStep: "Give --implementation 0x…, or --contract NAME for a contract of this project, or both.",
+    });
+  const abi = contract?.abi;
+  const initializer =
+    args.initialize === undefined ? describeInitializer("0x", abi) : parseInitializer(args.initialize, abi);
+  const implementation = address ?? implementationOf(contract?.bytecode ?? "0x").address;
+  return { implementation, contract, initializer };
+}
+
+/**
+ * Returns the contract if its code can be deployed as it is.
+ *
+ * @throws InvalidArgumentError
+ */
+export function requireDeployable(contract: ProjectContract): ProjectContract {
+  const { name, bytecode, libraries, abi } = contract;
+  const refuse = (problem: string, nextStep: string) =>
+    new InvalidArgumentError(`${name} ${problem}.`, { nextStep, context: { name } });
+  if (libraries.length > 0)
+    throw refuse(
+      `must be linked to ${libraries.join(", ")}, which OpenZeppelin's validator does not accept behind a proxy`,
+      "Make the functions of the library internal.",
+    );
+  if (bytecode === "0x")
+    throw refuse("has no code: it is abstract or an interface", "Name the contract that implements it.");
+  const inputs = abi.flatMap((item) => (item.type === "constructor" ? item.inputs : []));
+  if (inputs.length > 0)
+    throw refuse(
+      `has a constructor with values (${inputs.map(({ type }) => type).join(", ")}), which a proxy does not run`,
+      "Move them to an initialiser. Or deploy the implementation with another tool, and give its address with --implementation.",
+    );
+  return contract;
+}
+
+interface CheckParameters {
+  readonly app: ConnectedApp;
+  readonly status: AppStatus;
+  readonly target: Target;
+  readonly host: CommandHost;
+  readonly accepted: ReadonlySet<string>;
+}
+
+/**
+ * Checks everything that is known before anything is signed, and shows it.
+ *
+ * @throws UpgradeRefusedError with every objection that was not accepted by name
+ */
+async function check(
+  io: TaskIo,
+  args: AppUpgradeArguments,
+  { app, status, target, host, accepted }: CheckParameters,
+): Promise<{
+  readonly questions: readonly AppQuestion[];
+  readonly before: readonly AppAnswer[];
+  readonly owner: Address;
+  readonly implementationSummary: object;
+}> {
+  const { client, appId } = app;
+  const { implementation, contract, initializer } = target;
+  const { blockNumber, owner } = status;
+  requireUpgradable(appId, status);
+  const from = args.from === undefined ? undefined : await host.readContract(args.from);
+  const { kms, generation } = await findKms(args, app, io);
+  if (contract !== undefined && (await readCode(client, { address: implementation })) === "0x")
+    await requireDeployers(client);
+  const lists = await readAppLists(io, host, app, args);
+  const questions = await gatherQuestions(app, { lists, kms });
+  const isDeployed = (await readCode(client, { address: implementation, blockNumber })) !== "0x";
+  const opening = isDeployed || contract === undefined ? [] : [implementationOf(contract.bytecode).deployment];
+  const simulated = await simulateUpgrade(client, {
+    ...{ appId, owner: owner.address, implementation, questions, blockNumber, opening },
+    change: upgradeCall({ appId, implementation, data: initializer.data }),
+    initializers: initializersIn(contract),
+  });
+  const facts = simulated.implementation;
+  const objections = [
+    ...objectToImplementation(facts, {
+      app: { address: appId, generation: status.generation },
+      kms: { address: kms, generation },
+    }),
+  ];
+  const { outcome } = simulated;
+  const changed = outcome === undefined ? [] : changedAnswers(questions, outcome.before, outcome.after);
+  if (objections.length === 0)
+    objections.push(
+      ...(outcome === undefined ? [unsimulated(simulated.problem)] : objectToSimulation({ ...outcome, changed })),
+    );
+  const layout = facts.hasCode
+    ? await checkLayout(app, { status, lists, implementation, contract, from })
+    : { objections: [], verdict: "not compared" };
+  objections.push(...layout.objections);
+  if (!lists.completeness.isComplete)
+    objections.push({
+      rule: "history",
+      problem: `Not every value that the app may allow is known, so not every one is compared: ${lists.completeness.reasons[0]?.message}`,
+      acceptAs: "history",
+    });
+  requireAccepted(io.output, objections, accepted);
+  const implementationSummary = {
+    ...{ implementation, previousImplementation: status.implementation ?? null, contract: contract?.name ?? null },
+    ...{ generation: facts.generation, kms, layout: layout.verdict, questions: questions.length },
+    initializer: initializer.data === "0x" ? null : initializer,
+    isSimulated: outcome !== undefined,
+  };
+  const { output } = io;
+  output.title(`Upgrade of app ${appId} on ${app.network}, chain ${app.chainId}`);
+  output.line(`  from             ${status.implementation ?? "unknown"}`);
+  output.line(`  to               ${implementation}`);
+  if (contract !== undefined)
+    output.line(`  contract         ${contract.name}${isDeployed ? "" : ", to be deployed first"}`);
+  output.line(`  generation       ${describeGeneration(facts.generation)}`);
+  output.line(`  storage layout   ${layout.verdict}`);
+  if (initializer.data !== "0x") output.line(`  then calls       ${initializer.title}`);
+  if (outcome !== undefined) {
+    output.line(
+      `  simulated        ${formatCount(questions.length, "answer", "answers")} of app and KMS stay the same`,
+    );
+    output.line("                   only the owner can change the app, and can upgrade it again");
+  }
+  const before = outcome?.before ?? (await readAnswers(client, { questions, owner: owner.address, blockNumber }));
+  return { questions, before, owner: owner.address, implementationSummary };
+}
+
+/** @throws UpgradeRefusedError */
+function requireUpgradable(appId: Hex, { upgradesDisabled, owner, implementation }: AppStatus): void {
+  const refuse = (rule: UpgradeObjection["rule"], problem: string) => new UpgradeRefusedError([{ rule, problem }]);
+  if (upgradesDisabled)
+    throw refuse(
+      "upgrades-disabled",
+      `Upgrades are permanently disabled on the app ${appId}. Nobody can change that: only a new app can run other code.`,
+    );
+  if (owner.kind === "renounced")
+    throw refuse("renounced-owner", `The app ${appId} has no owner any more, so nobody can upgrade it.`);
+  if (implementation === undefined)
+    throw refuse("not-uups", `The app ${appId} is no ERC-1967 proxy, so it cannot be upgraded.`);
+}
+
+function unsimulated(problem = "it does not say why"): UpgradeObjection {
+  return {
+    rule: "unsimulated-upgrade",
+    problem: `The endpoint cannot simulate the upgrade: ${problem}. So it is not known what the app would answer, and who could change it.`,
+    acceptAs: "unsimulated-upgrade",
+  };
+}
+
+/** Shows the objections that the operator accepted by name. @throws UpgradeRefusedError if there are others */
+export function requireAccepted(
+  output: Output,
+  objections: readonly UpgradeObjection[],
+  accepted: ReadonlySet<string>,
+): void {
+  const isAccepted = ({ acceptAs }: UpgradeObjection) => acceptAs !== undefined && accepted.has(acceptAs);
+  const standing = objections.filter((objection) => !isAccepted(objection));
+  if (standing.length > 0) throw new UpgradeRefusedError(standing);
+  for (const { problem, acceptAs } of objections) output.line(`  warning ${problem} (${acceptAs}, accepted)`);
+}
+
+/** Deploys the implementation, unless the chain has it. */
+async function deployImplementation(io: TaskIo, app: ConnectedApp, contract: ProjectContract): Promise<void> {
+  const { client, chainId } = app;
+  const deterministic = implementationOf(contract.bytecode);
+  const step = deploymentStep(deterministic);
+  if (await step.isDone(client)) return;
+  const account = await app.signer(`the deployment of ${contract.name}`);
+  using ledger = await app.openLedger();
+  await showDeploymentPrice(io, client, { calls: [step], from: account.address, choices: app.choices });
+  await io.confirm(`Deploy the implementation ${contract.name}?`);
+  await deployContracts(client, {
+    ...{ steps: [step], account, chainId, ledger },
+    ...createSending(io, app, { choices: app.choices, ledger, account }),
+    confirmUnsigned: confirmUnsigned(io),
+    onEvent: showEvents(io),
+  });
+  io.output.step("deployed", `${contract.name}, at ${deterministic.address}`);
+}
+
+async function readCodeHash({ client }: ConnectedApp, address: Address): Promise<Hex | null> {
+  const code = await readCode(client, { address });
+  return code === "0x" ? null : keccak256(code);
+}
+
+async function isUpgraded({ client, appId }: ConnectedApp, implementation: Address): Promise<boolean> {
+  const status = await readAppStatus(client, { appId });
+  return (
+    status.kind === "app" &&
+    status.implementation !== undefined &&
+    isAddressEqual(status.implementation, implementation)
+  );
+}
+
+interface RequireUnchangedParameters {
+  readonly questions: readonly AppQuestion[];
+  readonly before: readonly AppAnswer[];
+  readonly after: readonly AppAnswer[];
+  readonly previous: Address | undefined;
+}
+
+/** @throws UpgradeMismatchError */
+function requireUnchanged({ appId }: ConnectedApp, { questions, before, after, previous }: RequireUnchangedParameters) {
+  const [first, ...more] = changedAnswers(questions, before, after);
+  if (first === undefined) return;
+  const problem = `it answers ${first.title} with ${first.after ?? "no value"}, and before with ${first.before ?? "no value"}${more.length > 0 ? ` (and ${more.length} more)` : ""}.`;
+  throw new UpgradeMismatchError(problem, { appId, previous });
+}

@@ -1,0 +1,125 @@
+import type { Account, TransactionReceipt } from "viem";
+import type { ChainClient } from "../chain/client.ts";
+import { readCode } from "../chain/code.ts";
+import { readFees } from "../chain/transactions/fees.ts";
+import type { Ledger } from "../chain/transactions/ledger.ts";
+import { estimatePrice } from "../chain/transactions/price.ts";
+import { openSender } from "../chain/transactions/sender.ts";
+import type { SenderParameters } from "../chain/transactions/sender-parameters.ts";
+import { readGas, readGasLimit } from "../chain/transactions/simulate.ts";
+import { deterministicDeployer } from "../core/batch-executor.ts";
+import { type DeploymentCall, encodeDeployment, multicall3Address } from "../core/contract-deployment.ts";
+import type { Hex } from "../core/ids.ts";
+import { contractDeploymentGasCeiling } from "../core/order-calls.ts";
+import type { PriceEstimate } from "../core/price.ts";
+import { InvalidArgumentError, RpcUnavailableError } from "../errors/index.ts";
+import { dstackKmsAbi } from "../generated/abi.ts";
+import { showPrice } from "../output/price.ts";
+import { tipLimitOf } from "./batch-plan.ts";
+import type { TaskIo } from "./run.ts";
+import type { SendingChoices } from "./sending.ts";
+
+/** A call of a deployment, and whether the chain shows that it was made. */
+export interface DeploymentStep extends DeploymentCall {
+  readonly isDone: (client: ChainClient) => Promise<boolean>;
+}
+
+/** The step that deploys a contract with a deterministic address. */
+export function deploymentStep({
+  address,
+  deployment,
+}: {
+  readonly address: Hex;
+  readonly deployment: DeploymentCall;
+}): DeploymentStep {
+  return { ...deployment, isDone: async (client) => (await readCode(client, { address })) !== "0x" };
+}
+
+/** The steps that the chain does not show yet. */
+export async function findMissing(
+  client: ChainClient,
+  steps: readonly DeploymentStep[],
+): Promise<readonly DeploymentStep[]> {
+  const done = await Promise.all(steps.map(({ isDone }) => isDone(client)));
+  return steps.filter((_, index) => !done[index]);
+}
+
+/**
+ * Returns if the chain has the two contracts through which this package deploys others.
+ *
+ * @throws InvalidArgumentError, RpcUnavailableError
+ */
+export async function requireDeployers(client: ChainClient): Promise<void> {
+  for (const address of [deterministicDeployer, multicall3Address]) {
+    if ((await readCode(client, { address })) !== "0x") continue;
+    throw new InvalidArgumentError(`This chain has no contract at ${address}, through which contracts are deployed.`, {
+      nextStep: "Deploy the implementation with another tool. Then give its address with --implementation.",
+      context: { address },
+    });
+  }
+}
+
+/** Shows what a deployment will cost. */
+export async function showDeploymentPrice(
+  { output }: Pick<TaskIo, "output">,
+  client: ChainClient,
+  {
+    calls,
+    from,
+    choices,
+  }: {
+    readonly calls: readonly DeploymentCall[];
+    readonly from: Hex;
+    readonly choices: SendingChoices;
+  },
+): Promise<PriceEstimate> {
+  const call = { ...transactionOf(calls), from };
+  const ceiling = contractDeploymentGasCeiling;
+  const transactions = [{ ...call, ...(await readGas(client, { ...call, ceiling })), gasCeiling: ceiling }];
+  const price = await estimatePrice(client, { transactions, fees: await readFees(client, choices) });
+  output.line(`  ${tipLimitOf(choices)}`);
+  showPrice(output, price);
+  return price;
+}
+
+function transactionOf(calls: readonly DeploymentCall[]) {
+  const functionName = "the deployment of a contract";
+  return { to: multicall3Address, data: encodeDeployment(calls), abi: dstackKmsAbi, functionName };
+}
+
+export interface DeployContractsParameters extends SenderParameters {
+  readonly account: Account;
+  readonly ledger: Ledger;
+  readonly steps: readonly DeploymentStep[];
+}
+
+/**
+ * Makes the steps that the chain does not show yet, in one transaction. The addresses follow from the code, and the
+ * ledger holds what an earlier run signed, so nothing is deployed twice.
+ *
+ * @returns the receipt, or undefined if nothing had to be sent
+ * @throws RpcUnavailableError if the endpoint does not show a step afterwards, and what the sender throws
+ */
+export async function deployContracts(
+  client: ChainClient,
+  { steps, ...parameters }: DeployContractsParameters,
+): Promise<TransactionReceipt | undefined> {
+  const { to, data, functionName } = transactionOf(steps);
+  const purpose = { kind: "deploy-app", transaction: { to, data } } as const;
+  using sender = await openSender(client, parameters, { purpose, calls: [], title: functionName, mayRepeat: true });
+  await sender.resume();
+  const missing = await findMissing(client, steps);
+  if (missing.length > 0) {
+    const call = transactionOf(missing);
+    const from = parameters.account.address;
+    const gas = await readGasLimit(client, { ...call, from, ceiling: contractDeploymentGasCeiling });
+    await sender.send([{ to, data: call.data, functionName, gas, calls: [] }]);
+  }
+  await sender.finish();
+  const receipt = sender.sent.findLast((sent) => sent.transaction.state === "mined")?.receipt;
+  // A server behind a load balancer may answer for an earlier block.
+  if ((await findMissing(client, steps)).length > 0)
+    throw new RpcUnavailableError("reading what was deployed", { said: "its answer does not show a mined deployment" });
+  sender.complete();
+  return receipt;
+}

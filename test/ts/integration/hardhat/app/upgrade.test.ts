@@ -1,0 +1,250 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import { type Address, type Hex, parseAbi } from "viem";
+import { getCode, readContract, waitForTransactionReceipt, writeContract } from "viem/actions";
+import { root } from "../../../../../scripts/support/paths.ts";
+import { readAllowlist, readAppSettings } from "../../../../../src/chain/read-app.ts";
+import { implementationOf } from "../../../../../src/core/contract-deployment.ts";
+import { parseAppId, parseComposeHash, parseDeviceId } from "../../../../../src/core/ids.ts";
+import { devAccount, devPrivateKey } from "../../../../../src/world/chain/client.ts";
+import { startWorld, type World } from "../../../../../src/world/start-world.ts";
+import { deployBehindProxy, deployCompiled } from "../../../../support/chain/upgrade-to.ts";
+import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";
+
+const composeHash = parseComposeHash("1e".repeat(32));
+const deviceId = parseDeviceId("de".repeat(32));
+const upgradedAbi = parseAbi(["function label() view returns (string)"]);
+
+interface Failed {
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly nextStep: string;
+    readonly context: { readonly objections?: readonly { readonly rule: string; readonly problem: string }[] };
+  };
+}
+
+describe("dstack app upgrade", () => {
+  let world: World;
+  let hre: HardhatRuntimeEnvironment;
+  let directory: string;
+  let owner: Address;
+
+  before(async () => {
+    world = await startWorld();
+    owner = world.owner.address;
+    hre = await projectOf(world, { kms: world.contracts.kms }, { paths: { artifacts: join(root, "artifacts") } });
+    directory = await mkdtemp(join(tmpdir(), "dstack-upgrade-"));
+  });
+  after(async () => {
+    await world?.close();
+    if (directory) await rm(directory, { recursive: true, force: true });
+  });
+
+  const run = (args: Record<string, unknown>): Promise<TaskRun> =>
+    runTask(hre, ["app", "upgrade"], {
+      ledger: join(directory, "ledger.sqlite"),
+      store: ":memory:",
+      json: true,
+      yes: true,
+      ...args,
+    });
+  const deploy = (contract: string, args: readonly unknown[] = []) => deployCompiled(world.ownerClient, contract, args);
+  const newApp = () =>
+    deployBehindProxy(world.ownerClient, {
+      contract: "DstackApp",
+      args: [owner, false, false, false, deviceId, composeHash],
+    });
+  const implementationBehind = async (app: Address) =>
+    (await readAppSettings(world.ownerClient, { appId: parseAppId(app) })).implementation?.toLowerCase();
+  const refusal = async (args: Record<string, unknown>) => {
+    const before = typeof args.app === "string" ? await implementationBehind(args.app as Address) : undefined;
+    const told = await run(args);
+    expect(told.exitCode, told.stderr).to.equal(2);
+    if (before !== undefined) expect(await implementationBehind(args.app as Address)).to.equal(before);
+    const { error } = told.json<Failed>();
+    return { rules: (error.context.objections ?? []).map(({ rule }) => rule), ...error };
+  };
+
+  describe("from each public layout", () => {
+    const five = () => [owner, false, true, deviceId, composeHash];
+    const six = () => [owner, false, true, false, deviceId, composeHash];
+
+    for (const [contract, releases, argsOf] of [
+      ["DstackAppV054", "0.5.4 to 0.5.8", five],
+      ["DstackAppV059", "0.5.9 to 0.6.0", six],
+      ["DstackApp", "0.5.9 to 0.6.0", six],
+    ] as const)
+      it(`upgrades ${contract} to a contract of the project, and keeps what it allows`, async () => {
+        const app = await deployBehindProxy(world.ownerClient, { contract, args: argsOf() });
+        const told = await run({ app, contract: "ExtendedApp" });
+        expect(told.exitCode, told.stdout).to.equal(0);
+        const { upgrade } = told.json<{ upgrade: Record<string, unknown> }>();
+        expect(upgrade.layout).to.equal(`continues that of releases ${releases}, says OpenZeppelin's validator`);
+        const { bytecode } = await hre.artifacts.readArtifact("ExtendedApp");
+        const { address } = implementationOf(bytecode as Hex);
+        expect(await implementationBehind(app)).to.equal(address);
+        const allowed = await readAllowlist(world.ownerClient, { appId: parseAppId(app), composeHash, deviceId });
+        expect(allowed).to.include({ owner, composeHashAllowed: true, deviceListed: true });
+        expect(
+          await readContract(world.ownerClient, { address: app, abi: upgradedAbi, functionName: "label" }),
+        ).to.equal("");
+      });
+
+    it("refuses an app of 0.4.2 to 0.5.3: it would lose its policy", async () => {
+      const app = await deployBehindProxy(world.ownerClient, {
+        contract: "AppAuthV042",
+        args: [owner, `0x${"ad".repeat(20)}`, false, false, deviceId, composeHash],
+      });
+      const bySource = await refusal({ app, contract: "ExtendedApp" });
+      expect(bySource.rules).to.have.members(["answers-change", "layout-collision"]);
+      expect(bySource.message).to.include("Deleted `appId`").and.to.include(`allowedComposeHashes(${composeHash})`);
+      const byAddress = await refusal({ app, implementation: world.contracts.appImplementation });
+      expect(byAddress.rules).to.have.members(["answers-change", "layout-collision"]);
+    });
+  });
+
+  it("upgrades the app of a CVM to the code of this package by its address, and its boot stays allowed", async () => {
+    const { appId } = world.cvms.onChain ?? {};
+    const implementation = await deploy("DstackApp");
+    const told = await run({ cvm: world.cvms.onChain?.name, implementation });
+    expect(told.exitCode, told.stdout).to.equal(0);
+    expect(told.json<{ upgrade: { layout: string } }>().upgrade.layout).to.include("this package's DstackApp");
+    expect(told.stderr).to.match(/simulated +\d+ answers of app and KMS stay the same/);
+    expect(await implementationBehind(appId as Address)).to.equal(implementation.toLowerCase());
+    const again = await run({ cvm: world.cvms.onChain?.name, implementation });
+    expect(again.json()).to.deep.include({ outcome: "unchanged" });
+  });
+
+  it("refuses what an implementation must not be", async () => {
+    const app = await newApp();
+    const { kms, appImplementation } = world.contracts;
+    const nothing = devAccount(9).address;
+    const cases: readonly (readonly [Address, readonly string[]])[] = [
+      [nothing, ["no-code"]],
+      [app, ["same-address"]],
+      [await newApp(), ["is-proxy"]],
+      [kms, ["is-proxy"]],
+      [await deploy("DstackKms"), ["is-kms"]],
+      [await deploy("NotUupsImplementation"), ["not-uups", "no-app-auth", "no-app-auth"]],
+      [await deploy("ForeignSlotImplementation"), ["wrong-uuid", "no-app-auth"]],
+      [await deploy("SeizingImplementation"), ["no-app-auth"]],
+      [await deploy("EpochApp", ["0xc396c1b0"]), ["other-generation"]],
+      [await deploy("UnlockedApp"), ["not-locked"]],
+      [await deploy("OpenApp"), ["unprotected"]],
+      [await deploy("ClosedApp"), ["owner-functions", "last-upgrade"]],
+      [await deploy("ShiftedApp"), ["answers-change"]],
+    ];
+    for (const [implementation, rules] of cases) {
+      const refused = await refusal({ app, implementation });
+      expect(refused.rules, refused.message).to.include.members([...rules]);
+      expect(refused.code).to.equal("DSTK-1104");
+    }
+    expect(await implementationBehind(app)).to.not.equal(appImplementation.toLowerCase());
+  });
+
+  it("refuses what OpenZeppelin's validator refuses", async () => {
+    const app = await newApp();
+    const unsafe = await refusal({ app, contract: "DelegatingApp" });
+    expect(unsafe.rules).to.deep.equal(["unsafe-code"]);
+    expect(unsafe.message).to.include("delegatecall").and.to.include("selfdestruct");
+    expect((await refusal({ app, contract: "ShiftedApp" })).rules).to.include.members(["layout-collision"]);
+  });
+
+  it("refuses a contract whose reinitialiser anyone could call, unless the upgrade calls it", async () => {
+    const app = await newApp();
+    const open = await refusal({ app, contract: "ReinitializedApp" });
+    expect(open.rules).to.deep.equal(["unprotected"]);
+    expect(open.message).to.include("initializeLabel");
+    const told = await run({ app, contract: "ReinitializedApp", initialize: 'initializeLabel("main")' });
+    expect(told.exitCode, told.stdout).to.equal(0);
+    expect(told.stderr).to.include('then calls       initializeLabel("main")');
+    expect(await readContract(world.ownerClient, { address: app, abi: upgradedAbi, functionName: "label" })).to.equal(
+      "main",
+    );
+  });
+
+  it("refuses an address without source, until that is accepted by name", async () => {
+    const app = await newApp();
+    const implementation = await deploy("ExtendedApp");
+    const refused = await refusal({ app, implementation });
+    expect(refused.rules).to.deep.equal(["unproven-layout"]);
+    expect(refused.nextStep).to.include("--accept unproven-layout");
+    expect((await refusal({ app, implementation, contract: "ReinitializedApp" })).rules).to.include("other-code");
+    const told = await run({ app, implementation, accept: "unproven-layout" });
+    expect(told.exitCode, told.stdout).to.equal(0);
+    expect(await implementationBehind(app)).to.equal(implementation.toLowerCase());
+  });
+
+  it("compares with the contract that the app runs today", async () => {
+    const app = await deployBehindProxy(world.ownerClient, {
+      contract: "ExtendedApp",
+      args: [owner, false, false, false, deviceId, composeHash],
+    });
+    await waitForTransactionReceipt(world.ownerClient, {
+      hash: await writeContract(world.ownerClient, {
+        ...{ address: app, abi: parseAbi(["function setLabel(string newLabel)"]), functionName: "setLabel" },
+        args: ["kept"],
+      }),
+    });
+    const unknown = await refusal({ app, contract: "ReinitializedApp", initialize: 'initializeLabel("new")' });
+    expect(unknown.rules).to.deep.equal(["unproven-layout"]);
+    expect(unknown.message).to.include("slot 53 is in use");
+    expect((await refusal({ app, contract: "ReinitializedApp", from: "DstackApp" })).rules).to.include("other-code");
+    expect((await refusal({ app, contract: "DstackApp", from: "ExtendedApp" })).rules).to.deep.equal([
+      "layout-collision",
+    ]);
+    const told = await run({
+      ...{ app, contract: "ReinitializedApp", from: "ExtendedApp" },
+      initialize: 'initializeLabel("new")',
+    });
+    expect(told.exitCode, told.stdout).to.equal(0);
+  });
+
+  it("says that upgrades are disabled on the app", async () => {
+    const app = await deployBehindProxy(world.ownerClient, {
+      contract: "DstackApp",
+      args: [owner, true, false, false, deviceId, composeHash],
+    });
+    const refused = await refusal({ app, contract: "ExtendedApp" });
+    expect(refused.rules).to.deep.equal(["upgrades-disabled"]);
+    expect(refused.message).to.include("Upgrades are permanently disabled");
+  });
+
+  it("sends nothing with --dry-run, and only the owner can upgrade", async () => {
+    const app = await newApp();
+    const told = await run({ app, implementation: world.contracts.appImplementation, dryRun: true });
+    expect(told.exitCode, told.stdout).to.equal(0);
+    expect(await implementationBehind(app)).to.not.equal(world.contracts.appImplementation.toLowerCase());
+    const stranger = await projectOf(
+      world,
+      { kms: world.contracts.kms, ownerKey: devPrivateKey(5) },
+      { paths: { artifacts: join(root, "artifacts") } },
+    );
+    const refused = await runTask(stranger, ["app", "upgrade"], {
+      ...{ app, implementation: world.contracts.appImplementation, ledger: join(directory, "other.sqlite") },
+      ...{ store: ":memory:", json: true, yes: true },
+    });
+    expect(refused.exitCode).to.equal(3);
+  });
+
+  it("names what is wrong with --contract and --initialize", async () => {
+    const app = await newApp();
+    const message = async (args: Record<string, unknown>) => (await refusal({ app, ...args })).message;
+    expect(await message({})).to.include("No implementation is named");
+    expect(await message({ contract: "Missing" })).to.include("no compiled contract Missing");
+    expect(await message({ contract: "OneStepApp" })).to.include("is abstract or an interface");
+    expect(await message({ contract: "EpochApp" })).to.include("has a constructor with values (bytes4)");
+    expect(await message({ contract: "LibraryApp" })).to.include("must be linked to Labels");
+    expect(await message({ contract: "ExtendedApp", initialize: "nothing()" })).to.include("no function nothing");
+    expect(await message({ contract: "ExtendedApp", initialize: "setLabel" })).to.include(
+      "is neither calldata nor a call",
+    );
+    const { bytecode } = await hre.artifacts.readArtifact("DelegatingApp");
+    const { address } = implementationOf(bytecode as Hex);
+    expect(await getCode(world.ownerClient, { address }), "a refused contract is not deployed").to.equal(undefined);
+  });
+});
