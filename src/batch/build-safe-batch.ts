@@ -3,16 +3,15 @@ import { ethCall } from "../chain/calls.ts";
 import { type ChainClient, requireChain } from "../chain/client.ts";
 import { readCode } from "../chain/code.ts";
 import { readOwner } from "../chain/read-owner.ts";
-import { simulateCall } from "../chain/transactions/simulate.ts";
 import type { Hex } from "../core/ids.ts";
-import { mapLimited } from "../core/map-limited.ts";
-import { groupCalls, orderCalls } from "../core/order-calls.ts";
-import { abiOf, type OwnerCall } from "../core/owner-calls.ts";
+import { orderCalls } from "../core/order-calls.ts";
+import type { OwnerCall } from "../core/owner-calls.ts";
 import { buildSafeTx, hashSafeTx, type SafeTx } from "../core/safe.ts";
 import { buildTransactionBuilderFile, type TransactionBuilderFile } from "../core/safe-builder-file.ts";
 import { multiSendCallOnlyAddresses, safeDeployments } from "../core/safe-deployments.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { requireEffect } from "./require-effect.ts";
+import { simulateCalls } from "./simulate-calls.ts";
 
 export interface BuildSafeBatchParameters {
   readonly calls: readonly OwnerCall[];
@@ -51,7 +50,6 @@ export interface SafeBatch {
 const abi = parseAbi([
   "function getTransactionHash(address to, uint256 value, bytes data, uint8 operation, uint256 safeTxGas, uint256 baseGas, uint256 gasPrice, address gasToken, address refundReceiver, uint256 nonce) view returns (bytes32)",
 ]);
-const requestsAtOnce = 8;
 
 /**
  * Prepares calls for the Safe that owns the contracts. Returns a file to import, and the Safe transaction with its
@@ -85,11 +83,7 @@ export async function buildSafeBatch(client: ChainClient, parameters: BuildSafeB
     });
   }
   if (!allowNoEffect) await requireEffect(client, calls);
-  const simulate = (call: OwnerCall) => {
-    const { to, data, functionName } = call;
-    return simulateCall(client, { from: safe, to, data, functionName, abi: abiOf(call) });
-  };
-  await mapLimited(groupCalls(calls)[0] ?? [], simulate, { limit: requestsAtOnce });
+  await simulateCalls(client, { from: safe, calls });
   const { version, threshold, owners } = owner;
   const multiSend = parameters.multiSend ?? (calls.length === 1 ? safe : await findMultiSend(client, { version }));
   const safeTx = buildSafeTx({ calls, multiSend, nonce: parameters.nonce ?? owner.nonce });

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readPackageVersion } from "../files/package-version.ts";
 import type { CommandContext } from "../mock-cloud/command.ts";
 
 export interface CommandOutcome {
@@ -27,7 +27,7 @@ export async function runToolkit(context: CommandContext): Promise<CommandOutcom
   const { args, stdout, stderr } = context;
   const [name, ...rest] = args;
   if (name === "--help" || name === "-h" || name === "help") stdout.write(help());
-  else if (name === "--version" || name === "-v") stdout.write(`${version()}\n`);
+  else if (name === "--version" || name === "-v") stdout.write(`${readPackageVersion()}\n`);
   else {
     const subcommand = name !== undefined && Object.hasOwn(subcommands, name) ? subcommands[name] : undefined;
     if (subcommand) return (await subcommand.load())({ ...context, args: rest });
@@ -52,10 +52,4 @@ function help(): string {
     "The tasks that change apps are tasks of Hardhat: npx hardhat dstack --help.",
     "",
   ].join("\n");
-}
-
-/** Of the package that this file is in: `src/bin` and `dist/bin` are equally deep. */
-function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
-  return String(Object(manifest).version);
 }

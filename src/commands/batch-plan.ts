@@ -1,11 +1,8 @@
 import { type Account, type Address, formatGwei } from "viem";
 import { estimateBatchPrice } from "../batch/estimate-batch-price.ts";
 import { type BatchPlan, type PlanBatchParameters, planBatch } from "../batch/plan-batch.ts";
+import { simulateCalls } from "../batch/simulate-calls.ts";
 import { highestTip, type NamedFees, readFees } from "../chain/transactions/fees.ts";
-import { simulateCall } from "../chain/transactions/simulate.ts";
-import { mapLimited } from "../core/map-limited.ts";
-import { groupCalls } from "../core/order-calls.ts";
-import { abiOf, type OwnerCall } from "../core/owner-calls.ts";
 import type { PriceEstimate } from "../core/price.ts";
 import { SignerRequiredError } from "../errors/index.ts";
 import { showPrice } from "../output/price.ts";
@@ -61,11 +58,7 @@ export async function planCalls(
   const mode = typeof account === "string" ? "none" : wanted.mode;
   const allowDelegation = wanted.allowDelegation ?? chain.allowDelegation;
   const plan = await planBatch(client, { ...wanted, calls, account, mode, chainId, allowDelegation });
-  const simulate = (call: OwnerCall) => {
-    const { to, data, functionName } = call;
-    return simulateCall(client, { from: plan.account, to, data, functionName, abi: abiOf(call) });
-  };
-  await mapLimited(groupCalls(plan.calls)[0] ?? [], simulate, { limit: requestsAtOnce });
+  await simulateCalls(client, { from: plan.account, calls: plan.calls });
   const price = await showBatchPlan(io, { client, ...chain }, plan);
   showDryRun(io);
   return {
@@ -77,9 +70,6 @@ export async function planCalls(
     price,
   };
 }
-
-/** Endpoints limit the number of parallel requests. */
-const requestsAtOnce = 8;
 
 /** The last line of a dry run. */
 export function showDryRun({ output }: Pick<TaskIo, "output">): void {

@@ -1,16 +1,16 @@
 import { readAllowlist, readAppStatus } from "../chain/read-app.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import type { Cvm } from "../cloud/cvm.ts";
-import { safeGetAppCvms } from "../cloud/get-app-cvms.ts";
 import { type CloudNode, getNodes } from "../cloud/get-nodes.ts";
 import { type AppId, type DeviceId, nameOfCvm } from "../core/ids.ts";
 import { addDeviceCall, removeDeviceCall, setAllowAnyDeviceCall } from "../core/owner-calls.ts";
-import { DeviceNeededError, InvalidArgumentError, isDstackError, type RemovalObjection } from "../errors/index.ts";
+import { DeviceNeededError, InvalidArgumentError, isDstackError } from "../errors/index.ts";
 import type { Completeness } from "../history/history.ts";
 import { formatTime } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import type { CvmReference } from "../prune/allowlist-use.ts";
 import { toReference } from "../prune/read-cloud-use.ts";
+import { findDeviceObjections } from "../prune/removal-objections.ts";
 import {
   type AppLists,
   type HistoryArguments,
@@ -233,29 +233,7 @@ export async function requireNoneBarred(
   isBarred: (deviceId: DeviceId) => Promise<boolean>,
   accepted: ReadonlySet<string>,
 ): Promise<void> {
-  const objections = await findObjections(app, isBarred);
+  const objections = await findDeviceObjections(app, isBarred);
   const standing = objections.filter(({ acceptAs }) => !accepted.has(acceptAs));
   if (standing.length > 0) throw new DeviceNeededError(standing);
-}
-
-async function findObjections(
-  { appId, cloud }: ConnectedApp,
-  isBarred: (deviceId: DeviceId) => Promise<boolean>,
-): Promise<readonly RemovalObjection[]> {
-  if (cloud === undefined) return [unknown("there is no API key.")];
-  const cvms = await safeGetAppCvms(cloud, { appId });
-  if (!cvms.success) return [unknown(cvms.error.message)];
-  const objections = await Promise.all(
-    cvms.data.map(async ({ deviceId, ...cvm }): Promise<RemovalObjection[]> => {
-      if (deviceId === undefined) return [unknown(`the cloud does not report the device of ${nameOfCvm(cvm)}.`)];
-      if (!(await isBarred(deviceId))) return [];
-      const problem = `CVM ${nameOfCvm(cvm)} (${cvm.status}) is on device ${deviceId}. Its next boot would be refused.`;
-      return [{ acceptAs: "in-use", problem }];
-    }),
-  );
-  return objections.flat();
-}
-
-function unknown(why: string): RemovalObjection {
-  return { acceptAs: "running-devices", problem: `The devices of the app's CVMs are not known: ${why}` };
 }

@@ -53,6 +53,7 @@ async function revoke(io: TaskIo, args: HashRevokeArguments, host: CommandHost):
           app,
           calls: allowed.map((composeHash) => removeComposeHashCall({ appId, composeHash })),
           accepted,
+          reasonOf: () => ({ rule: "revoked", note }),
           guard: () => requireAgreement(io, { app, use, hashes: allowed, others, accepted, isDryRun: args.dryRun }),
         });
   const left: readonly ComposeHash[] = change === undefined ? [] : (await readAllowed(app, hashes, use)).allowed;

@@ -1,6 +1,6 @@
-import { type ComposeHash, nameOfCvm } from "../core/ids.ts";
+import type { ComposeHash } from "../core/ids.ts";
 import { addComposeHashCall, removeComposeHashCall } from "../core/owner-calls.ts";
-import { HashNeededError, type RemovalObjection } from "../errors/index.ts";
+import { HashNeededError } from "../errors/index.ts";
 import { parseAccept } from "./arguments.ts";
 import { type AppArguments, type ConnectedApp, connectApp } from "./connect-app.ts";
 import type { Command, CommandHost } from "./host.ts";
@@ -20,35 +20,8 @@ export async function requireHashesUnused(
   accepted: ReadonlySet<string>,
 ): Promise<void> {
   if (composeHashes.length === 0) return;
-  const { readCloudUse, unknownCloudUse } = await import("../prune/read-cloud-use.ts"); // only removals need it
-  const { appId, chainId, cloud, pins } = app;
-  const { running, movingTo, prepared, unknowns } =
-    cloud === undefined
-      ? unknownCloudUse("there is no API key.")
-      : await readCloudUse(cloud, { appId, chainId, composeHashes });
-  const isRemoved = ({ composeHash }: { readonly composeHash: ComposeHash }) => composeHashes.includes(composeHash);
-  const inUse = (problem: string): RemovalObjection => ({ acceptAs: "in-use", problem });
-  const objections: readonly RemovalObjection[] = [
-    ...pins
-      .filter((composeHash) => isRemoved({ composeHash }))
-      .map((composeHash) => ({ acceptAs: "pinned", problem: `The configuration pins ${composeHash}.` })),
-    ...running
-      .filter(isRemoved)
-      .map(({ composeHash, cvm }) =>
-        inUse(`CVM ${nameOfCvm(cvm)} (${cvm.status}) uses ${composeHash}. Its next boot would be refused.`),
-      ),
-    ...movingTo
-      .filter(isRemoved)
-      .map(({ composeHash, cvm }) => inUse(`The cloud is updating CVM ${nameOfCvm(cvm)} to ${composeHash}.`)),
-    ...prepared
-      .filter(isRemoved)
-      .map(({ composeHash, cvm, expiresAt }) =>
-        inUse(`A prepared update of CVM ${nameOfCvm(cvm)} needs ${composeHash} until ${expiresAt}.`),
-      ),
-    ...unknowns
-      .filter(({ kind }) => kind === "running-hashes" || kind === "prepare-tokens")
-      .map(({ kind, problem }) => ({ acceptAs: kind, problem })),
-  ];
+  const { findHashObjections } = await import("../prune/removal-objections.ts"); // only removals need it
+  const objections = await findHashObjections(app, composeHashes);
   const standing = objections.filter(({ acceptAs }) => !accepted.has(acceptAs));
   if (standing.length > 0) throw new HashNeededError(standing);
 }

@@ -11,7 +11,7 @@ import type { Command, CommandHost } from "./host.ts";
 import type { KmsChange } from "./kms-changes.ts";
 import { lintAndShow, lintInputs } from "./lint.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { type ChangeAppArguments, executeCalls } from "./write.ts";
+import { type ChangeAppArguments, executeCalls, planRequestOf } from "./write.ts";
 
 export interface ChangeKmsArguments extends ConnectKmsArguments, ChangeAppArguments, OutputArguments {
   /** The 32 bytes to add or remove, or an address. */
@@ -49,7 +49,9 @@ async function changeKms(
   if (needsCode) await requireCode(client, { address: value });
   const { owner } = await readKmsStatus(client, { kms });
   io.output.line(warning);
-  const sent = await executeCalls(io, connected, { calls, signer: owner, batch: args.batch, dryRun: args.dryRun });
+  const { batch, dryRun } = args;
+  const plan = planRequestOf(args, { kms, accepted });
+  const sent = await executeCalls(io, connected, { calls, signer: owner, batch, dryRun, plan });
   return { result: { kms, chainId, generation, caveat: caveatOf(contracts), ...sent, findings } };
 }
 

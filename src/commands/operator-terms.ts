@@ -41,7 +41,7 @@ export const operatorTerms: Readonly<Record<string, string | ((value: string) =>
   replaceTransaction: "dstack tx replace",
   safe: "--safe",
   safeLagSeconds: "--safe-lag",
-  savePlan: "--dry-run --plan FILE",
+  savePlan: "--plan FILE",
   setAllowAnyDevice: "dstack device allow-any off",
   stateFile: "--state",
   store: "--store",

@@ -10,7 +10,7 @@ import { type AppArguments, connectApp, requireApp } from "./connect-app.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { lintBeforeWrite } from "./lint.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { type ChangeAppArguments, executeCalls, isSent } from "./write.ts";
+import { type ChangeAppArguments, executeCalls, isSent, planRequestOf } from "./write.ts";
 
 export interface OwnerTransferArguments extends AppArguments, ChangeAppArguments, OutputArguments {
   /** Address of the new owner. */
@@ -54,7 +54,8 @@ async function transfer(args: OwnerTransferArguments, host: CommandHost, io: Tas
     for (const line of isTwoStep ? twoSteps : oneStep) io.output.line(line);
   }
   const { batch, dryRun } = args;
-  const sent = await executeCalls(io, app, { calls, signer: owner, batch, dryRun });
+  const plan = planRequestOf(args, { appId, accepted });
+  const sent = await executeCalls(io, app, { calls, signer: owner, batch, dryRun, plan });
   const after = requireApp(await readAppStatus(client, { appId }), appId);
   return {
     result: {
@@ -109,7 +110,8 @@ async function accept(args: OwnerAcceptArguments, host: CommandHost, io: TaskIo)
   io.output.line(`owner      ${describeOwnerFully(owner)}`);
   io.output.line(`new owner  ${describeOwnerFully(pendingOwner)}`);
   const { batch, dryRun } = args;
-  const sent = await executeCalls(io, app, { calls, signer: pendingOwner, batch, dryRun });
+  const plan = planRequestOf(args, { appId, accepted });
+  const sent = await executeCalls(io, app, { calls, signer: pendingOwner, batch, dryRun, plan });
   const after = requireApp(await readAppStatus(client, { appId }), appId);
   return {
     result: {

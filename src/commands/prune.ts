@@ -8,6 +8,8 @@ import { InvalidArgumentError, PruneBlockedError, PruneOvertakenError } from "..
 import { proveAllowlist } from "../history/prove-allowlist.ts";
 import { createProgress } from "../output/output.ts";
 import { showPrunePlan, showPruneResult } from "../output/prune.ts";
+import type { ChangePlan } from "../plans/change-plan.ts";
+import { prunePlanOf } from "../plans/prune-plan.ts";
 import {
   type AllowlistUse,
   defaultKeep,
@@ -25,7 +27,6 @@ import {
   namedBy,
   readRecordedRemovals,
 } from "../prune/apply-prune-plan.ts";
-import { loadPlan, requirePlanFor, savePlan } from "../prune/plan-file.ts";
 import { datedBy, findObjections, openUnknowns, type PrunePlan, planPrune, removalsOf } from "../prune/plan-prune.ts";
 import { type PruneSource, readAllowlistUseFrom, requireDates } from "../prune/read-allowlist-use.ts";
 import { type HistoryArguments, readAppLists } from "./app-history.ts";
@@ -40,60 +41,104 @@ import { planWithUser } from "./plan-with-user.ts";
 import { type PrepareForSafeParameters, prepareForSafe } from "./prepare-for-safe.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { createSending } from "./sending.ts";
-import { chooseSendMode, confirmUnsigned, createBatchOutput, showRecorded } from "./write.ts";
+import { chooseSendMode, confirmUnsigned, createBatchOutput, planRequestOf, showRecorded } from "./write.ts";
 
 export const pruneCommand: Command<PruneArguments> = (args, host) => runTask(args, (io) => prune(args, host, io));
 
 async function prune(args: PruneArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
   const settings = parsePruneArguments(args);
-  const { planFile, isDryRun } = settings;
   const app = await connectApp(args, host);
-  const { client, appId, chainId } = app;
+  const { client, appId } = app;
+  const { accepted } = settings;
+  const request = planRequestOf(args, { appId, accepted, reasonOf: () => ({ rule: "unneeded" }) });
   const status = await readAppStatus(client, { appId });
   const contracts = await readJudgedContracts(app, requireApp(status, appId).generation);
   const acceptKeyEpochs = settings.accepted.has("key-epochs");
   requireNoKeyEpochs(contracts, acceptKeyEpochs);
   showCaveat(io.output, contracts);
 
-  const stored = planFile === undefined || isDryRun ? undefined : await loadPlan(planFile);
-  const isToBeWritten = planFile !== undefined && stored === undefined;
-  if (isToBeWritten && !isDryRun && args.yes === true) throw noSuchPlan(planFile);
-  if (planFile !== undefined && stored !== undefined) {
-    requirePlanFor(planFile, stored, { appId, chainId });
-    requireNoOtherRules(settings, planFile);
-  }
-
-  // A proof that was requested for the plan and failed is requested again for its execution.
-  const isProofWanted = settings.isProofWanted || stored?.unknowns.some(({ kind }) => kind === "proof") === true;
-  const source = pruneSourceOf(io, host, { app, settings: { ...settings, isProofWanted }, acceptKeyEpochs });
+  const source = pruneSourceOf(io, host, { app, settings, acceptKeyEpochs });
   const documents = await Promise.all(settings.queued.map(readQueued));
-  const queuedHashes = documents.flatMap(({ text }) => (isOneWord(text) ? parseComposeHash(text) : []));
-  const named = [...settings.pins, ...app.pins, ...queuedHashes, ...(stored ? namedBy(stored) : [])];
-  const use = await readAllowlistUseFrom(source, named);
-  const policy = buildKeepRules({ settings, documents, use, pins: app.pins, planned: stored?.policy });
-  const plan = stored === undefined ? planPrune(use, policy) : { ...stored, policy };
+  const use = await readAllowlistUseFrom(source, namedIn(settings, app, documents));
+  const plan = planPrune(use, buildKeepRules({ settings, documents, use, pins: app.pins, planned: undefined }));
   showPrunePlan(io.output, plan);
   const open = plan.unknowns.filter(({ isAccepted }) => !isAccepted).map(({ kind }) => kind);
   if (open.length > 0) io.output.line(`If you know the answer yourself: --accept ${[...new Set(open)].join(",")}`);
   const described = { ...plan, ...reportGenerations(contracts), removals: removalsOf(plan) };
-  if (isToBeWritten) {
-    await savePlan(planFile, plan);
-    io.output.line(`Wrote the plan to ${planFile}. To execute it, use --plan ${planFile} without --dry-run.`);
-  }
-  if (isToBeWritten || isDryRun) {
+  const exitCode = openUnknowns(plan, plan.unknowns).length === 0 ? 0 : negativeAnswer;
+  if (request !== undefined) {
+    const { writePlan } = await import("./write-plan.ts");
+    const calls = removalsOf(plan).map((composeHash) => removeComposeHashCall({ appId, composeHash }));
+    const signer = requireApp(status, appId).owner;
+    const { pinned } = plan;
     return {
-      result: { ...described, outcome: "planned", price: await pricePlan(io, { app, status, plan, settings }) },
-      exitCode: openUnknowns(plan, plan.unknowns).length === 0 ? 0 : negativeAnswer,
+      result: { ...described, ...(await writePlan(io, app, { ...request, pinned, prune: plan, calls, signer })) },
+      exitCode,
     };
+  }
+  if (settings.isDryRun) {
+    const price = await pricePlan(io, { app, status, plan, settings });
+    return { result: { ...described, outcome: "planned", price }, exitCode };
   }
   const { result, show } = await executePrune(io, { app, status, plan, use, source, settings });
   return { result: { ...described, ...result }, show };
 }
 
-function noSuchPlan(path: string): InvalidArgumentError {
-  return new InvalidArgumentError(`There is no plan in ${path} to execute.`, {
-    nextStep: `Write it first and check it: --dry-run --plan ${path}.`,
-  });
+export interface StoredPruneParameters {
+  readonly args: Pick<PruneArguments, "pin" | "queued" | "store" | "fromBlock" | "index" | "batch" | "dryRun">;
+  readonly app: ConnectedApp;
+  readonly plan: ChangePlan;
+}
+
+/** Where the facts of a stored prune are read again, and what the command line adds to its rules: it can only keep more. */
+export async function connectStoredPrune(
+  io: Pick<TaskIo, "stderr" | "signal">,
+  host: CommandHost,
+  { args, app, plan }: StoredPruneParameters,
+) {
+  const { pin, queued, store, fromBlock, index, batch, dryRun } = args;
+  // A proof that was requested for the plan and failed is requested again for its execution.
+  const prove = plan.prune?.unknowns.some(({ kind }) => kind === "proof") === true;
+  const settings = parsePruneArguments({ pin, queued, store, fromBlock, index, batch, dryRun, prove });
+  const documents = await Promise.all(settings.queued.map(readQueued));
+  const acceptKeyEpochs = plan.accepted.includes("key-epochs");
+  return {
+    settings: { ...settings, accepted: new Set(plan.accepted) },
+    prune: pruneSourceOf(io, host, { app, settings, acceptKeyEpochs }),
+    named: namedIn(settings, app, documents),
+    keep: (use: AllowlistUse, planned: KeepRules) =>
+      buildKeepRules({ settings, documents, use, pins: app.pins, planned }),
+  };
+}
+
+/**
+ * Executes the prune of a plan file that was checked: reads all facts again, then goes on as a prune without a file.
+ *
+ * @throws what executePrune throws
+ */
+export async function executeStoredPrune(
+  io: TaskIo,
+  host: CommandHost,
+  parameters: StoredPruneParameters,
+): Promise<TaskOutcome> {
+  const { app, plan: file } = parameters;
+  const planned = prunePlanOf(file);
+  if (planned === undefined) throw new TypeError("The plan is not the plan of a prune.");
+  const { settings, prune: source, named, keep } = await connectStoredPrune(io, host, parameters);
+  const status = await readAppStatus(app.client, { appId: app.appId });
+  const use = await readAllowlistUseFrom(source, [...named, ...namedBy(planned)]);
+  const plan = { ...planned, policy: keep(use, planned.policy) };
+  if (settings.isDryRun)
+    return { result: { outcome: "planned", price: await pricePlan(io, { app, status, plan, settings }) } };
+  return executePrune(io, { app, status, plan, use, source, settings });
+}
+
+function namedIn(
+  { pins }: Pick<PruneSettings, "pins">,
+  app: ConnectedApp,
+  documents: readonly QueuedDocument[],
+): readonly ComposeHash[] {
+  return [...pins, ...app.pins, ...documents.flatMap(({ text }) => (isOneWord(text) ? parseComposeHash(text) : []))];
 }
 
 export interface PruneArguments extends AppArguments, OutputArguments, HistoryArguments {
@@ -118,7 +163,6 @@ export interface PruneSettings {
   readonly queued: readonly string[];
   readonly acceptedUnknowns: readonly UnknownKind[];
   readonly mayEmptyList: boolean;
-  readonly planFile: string | undefined;
   readonly isDryRun: boolean;
   readonly batch: BatchArgument;
   /** All names given to `--accept`. */
@@ -129,7 +173,7 @@ export interface PruneSettings {
 
 /** @throws InvalidArgumentError, InvalidHexError */
 export function parsePruneArguments(args: PruneArguments): PruneSettings {
-  const { keep, olderThan, plan, dryRun = false, batch, prove = false, allowEmpty = false } = args;
+  const { keep, olderThan, dryRun = false, batch, prove = false, allowEmpty = false } = args;
   const accepted = parseAccept("prune", args.accept);
   return {
     keep: keep === undefined ? undefined : parseCount(keep),
@@ -138,32 +182,12 @@ export function parsePruneArguments(args: PruneArguments): PruneSettings {
     queued: listOf(args.queued),
     acceptedUnknowns: unknownKinds.filter((kind) => accepted.has(kind)),
     mayEmptyList: allowEmpty,
-    planFile: plan,
     isDryRun: dryRun,
     batch: parseBatch(batch),
     accepted,
     isProofWanted: prove,
     history: { store: args.store, fromBlock: args.fromBlock, index: args.index },
   };
-}
-
-/**
- * A stored plan has its own policy. Options that would loosen or change it need a new plan. Pins and queued calls only
- * keep more hashes, so they are still accepted.
- *
- * @throws InvalidArgumentError
- */
-export function requireNoOtherRules(settings: PruneSettings, path: string): void {
-  const given = [
-    settings.keep !== undefined && "--keep",
-    settings.olderThanSeconds !== undefined && "--older-than",
-    settings.acceptedUnknowns.length > 0 && `--accept ${settings.acceptedUnknowns.join(",")}`,
-    settings.mayEmptyList && "--allow-empty",
-  ].filter((name) => name !== false);
-  if (given.length === 0) return;
-  throw new InvalidArgumentError(`The plan in ${path} has its own rules, and ${given.join(", ")} would change them.`, {
-    nextStep: "Omit them, or write a new plan: --dry-run --plan FILE.",
-  });
 }
 
 function parseCount(raw: string): number {
@@ -283,8 +307,8 @@ function nothing({ plan, use }: ExecutePruneParameters): TaskOutcome {
 
 /** After the owners have signed, nothing is checked again. */
 const untilSigned = [
-  "Save the plan to a file (--dry-run --plan FILE) and check it again directly before the owners sign:",
-  "--plan FILE --batch safe stops if a hash of the plan is needed again.",
+  "Write the plan to a file (--plan FILE) and check it again directly before the owners sign:",
+  "dstack plan check FILE says if a hash of the plan is needed again.",
 ] as const;
 
 async function check(

@@ -10,7 +10,7 @@ import { type ReadRecordedParameters, readRecorded } from "../chain/transactions
 import { orderCalls } from "../core/order-calls.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import type { PriceEstimate } from "../core/price.ts";
-import { UnsignedRecordError } from "../errors/index.ts";
+import { InvalidArgumentError, UnsignedRecordError } from "../errors/index.ts";
 import { describeCalls, explorerLink, listValues } from "../output/format.ts";
 import { formatFee, formatGas, formatResult } from "../output/price.ts";
 import { showSenderEvent } from "../output/transactions.ts";
@@ -30,9 +30,10 @@ import type { ConnectedChain } from "./host.ts";
 import { lintBeforeWrite } from "./lint.ts";
 import { planWithUser } from "./plan-with-user.ts";
 import type { PreparedForSafe } from "./prepare-for-safe.ts";
-import type { TaskIo, TaskOutcome } from "./run.ts";
+import type { OutputArguments, TaskIo, TaskOutcome } from "./run.ts";
 import { createSending } from "./sending.ts";
 import type { Signing } from "./signing.ts";
+import type { PlanRequest, WrittenPlan } from "./write-plan.ts";
 
 export interface ExecuteCallsParameters {
   readonly calls: readonly OwnerCall[];
@@ -44,6 +45,8 @@ export interface ExecuteCallsParameters {
   readonly allowNoEffect?: boolean | undefined;
   /** The value of `--dry-run`. */
   readonly dryRun?: boolean | undefined;
+  /** With `--plan`: the calls become a plan, and nothing is sent. */
+  readonly plan?: PlanRequest | undefined;
 }
 
 /** The results of the calls, for `--json`. */
@@ -68,11 +71,13 @@ export interface CarriedOut extends Omit<BatchResult, "calls"> {
 export async function executeCalls(
   io: TaskIo,
   chain: ConnectedChain & Signing,
-  { calls, signer, batch, allowNoEffect, dryRun = false }: ExecuteCallsParameters,
-): Promise<CarriedOut | PreparedForSafe | PlannedCalls> {
+  { calls, signer, batch, allowNoEffect, dryRun = false, plan: request }: ExecuteCallsParameters,
+): Promise<CarriedOut | PreparedForSafe | PlannedCalls | WrittenPlan> {
   const delivery = chooseSendMode(parseBatch(batch), signer);
   io.output.line(`On ${chain.network}, chain ${chain.chainId}:`);
   for (const { description, to } of calls) io.output.line(`  ${description}, on ${to}`);
+  if (request !== undefined)
+    return (await import("./write-plan.ts")).writePlan(io, chain, { ...request, calls, signer, allowNoEffect });
   if (delivery.kind === "prepare")
     return (await import("./prepare-for-safe.ts")).prepareForSafe(io, chain, {
       ...delivery,
@@ -107,8 +112,25 @@ export async function executeCalls(
 }
 
 /** False if the calls were only planned, or prepared for a Safe. */
-export function isSent(result: CarriedOut | PreparedForSafe | PlannedCalls): result is CarriedOut {
-  return result.mode !== "safe" && !("outcome" in result);
+export function isSent(result: Awaited<ReturnType<typeof executeCalls>>): result is CarriedOut {
+  return !("outcome" in result) && result.mode !== "safe";
+}
+
+/**
+ * What `--plan` asks for; undefined if it was not given.
+ *
+ * @throws InvalidArgumentError if other options say how to send, because a plan sends nothing
+ */
+export function planRequestOf(
+  { plan: file, batch, task = "" }: Pick<ChangeAppArguments, "plan" | "batch"> & OutputArguments,
+  facts: Omit<PlanRequest, "file" | "task">,
+): PlanRequest | undefined {
+  if (file === undefined) return undefined;
+  if (batch === undefined) return { file, task, ...facts };
+  throw new InvalidArgumentError("--plan writes a plan and sends nothing, but --batch says how to send.", {
+    nextStep: "Nothing was sent. Omit --batch here, and give it to dstack plan apply.",
+    context: { plan: file, batch },
+  });
 }
 
 function toCarriedOut({ calls, ...result }: BatchResult): Omit<CarriedOut, "plan" | "price"> {
@@ -124,6 +146,8 @@ function toCarriedOut({ calls, ...result }: BatchResult): Omit<CarriedOut, "plan
 
 export interface ChangeAppArguments extends DryRunArguments {
   readonly accept?: string | undefined;
+  /** File for the plan. Nothing is then sent. */
+  readonly plan?: string | undefined;
   readonly batch?: string | undefined;
 }
 
@@ -134,6 +158,8 @@ export interface ChangeAppParameters {
   readonly accepted: ReadonlySet<string>;
   /** A further check of the calls. It runs after the check for key epochs. */
   readonly guard?: (() => Promise<void>) | undefined;
+  /** Why each change is made, for a plan. @default the operator requested it */
+  readonly reasonOf?: PlanRequest["reasonOf"];
 }
 
 /**
@@ -145,9 +171,11 @@ export interface ChangeAppParameters {
  */
 export async function changeApp(
   io: TaskIo,
-  { batch, dryRun }: Omit<ChangeAppArguments, "accept">,
-  { app, calls: unordered, accepted, guard }: ChangeAppParameters,
+  args: Omit<ChangeAppArguments, "accept"> & OutputArguments,
+  { app, calls: unordered, accepted, guard, reasonOf }: ChangeAppParameters,
 ): Promise<TaskOutcome> {
+  const { batch, dryRun } = args;
+  const plan = planRequestOf(args, { appId: app.appId, accepted, reasonOf });
   const allowNoEffect = accepted.has("no-effect");
   const calls = orderCalls(unordered);
   const { client, appId, chainId } = app;
@@ -155,7 +183,7 @@ export async function changeApp(
   const { owner } = requireApp(status, appId);
   const { findings, contracts } = await lintBeforeWrite(io, app, { accepted, status, calls });
   await guard?.();
-  const carriedOut = await executeCalls(io, app, { calls, signer: owner, batch, allowNoEffect, dryRun });
+  const carriedOut = await executeCalls(io, app, { calls, signer: owner, batch, allowNoEffect, dryRun, plan });
   return { result: { appId, chainId, ...reportGenerations(contracts), ...carriedOut, findings } };
 }
 

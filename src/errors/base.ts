@@ -236,6 +236,7 @@ export const errorTable = {
   ),
   PrunedHashInUseError: entry(5004, false, "A hash came into use while it was being removed."),
   HistoryContradictedError: entry(5005, false, "The chain does not have an event that the history store holds."),
+  PlanOvertakenError: entry(5006, false, "A fact that a plan rests on changed after the plan was made."),
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorName = keyof typeof errorTable;

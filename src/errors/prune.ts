@@ -34,6 +34,17 @@ export class PruneOvertakenError extends PruneError {
   }
 }
 
+export class PlanOvertakenError extends PruneError {
+  override readonly name = "PlanOvertakenError";
+  constructor(objections: readonly { readonly kind: string; readonly problem: string }[]) {
+    const more = objections.length > 1 ? ` (and ${objections.length - 1} more objections)` : "";
+    super(`The plan must not be executed. ${objections[0]?.problem ?? ""}${more}`, {
+      nextStep: "Nothing was sent. Make a new plan and look at it.",
+      context: { objections: objections.map(({ kind, problem }) => ({ kind, problem })) },
+    });
+  }
+}
+
 export class HistoryContradictedError extends PruneError {
   override readonly name = "HistoryContradictedError";
   constructor(objections: readonly Objection[]) {

@@ -3,6 +3,7 @@ import { definePlugin } from "hardhat/plugins";
 import type { HardhatPlugin } from "hardhat/types/plugins";
 import { type TaskDefinition, TaskDefinitionType } from "hardhat/types/tasks";
 import { appTasks } from "./app-tasks.ts";
+import { planTasks } from "./plan-tasks.ts";
 import {
   batchTasks,
   bootCheckTasks,
@@ -50,6 +51,7 @@ const dstack: HardhatPlugin = definePlugin({
     ...bootCheckTasks,
     ...kmsTasks,
     ...pruneTasks,
+    ...planTasks,
     ...batchTasks,
     ...txTasks,
   ].map(withTaskName),

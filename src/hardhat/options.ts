@@ -36,6 +36,10 @@ export const batchOption = optional(
   "batch",
   "How to send: auto; auto:delegate (as auto, and the account may begin to delegate); none (one transaction per change); 7702 (one transaction, the account delegates to the batch executor); safe or safe:FILE (a file for the Safe app). auto writes the file if a Safe is the owner (default: auto)",
 );
+const planOption = optional(
+  "plan",
+  "File for a plan: it is written, and nothing is sent; dstack plan apply executes it, for any kind of owner",
+);
 export const storeOption = optional("store", "File that stores the history (default: in the project's cache)");
 export const fromBlockOption = optional(
   "fromBlock",
@@ -89,4 +93,9 @@ export function payingTask(id: string[], description: string) {
 /** A task that sends transactions, with the options that all of them have. */
 export function sendingTask(id: string[], description: string) {
   return payingTask(id, description).addFlag(yesFlag);
+}
+
+/** A task that changes an app or a KMS as its owner: it sends the changes, or writes them as a plan. */
+export function changingTask(id: string[], description: string) {
+  return sendingTask(id, description).addOption(batchOption).addOption(planOption);
 }

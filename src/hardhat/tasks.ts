@@ -6,7 +6,7 @@ import { kmsChanges } from "../commands/kms-changes.ts";
 import {
   acceptOption,
   appOption,
-  batchOption,
+  changingTask,
   cvmOption,
   fromBlockOption,
   indexOption,
@@ -39,7 +39,7 @@ export const deviceTasks = [
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/device.ts")).deviceList))
     .build(),
-  sendingTask(
+  changingTask(
     ["dstack", "device", "add"],
     withExample("Allows an app to boot on devices", "device add node-2 --cvm my-app"),
   )
@@ -47,10 +47,9 @@ export const deviceTasks = [
     .addOption(appOption)
     .addOption(cvmOption)
     .addOption(acceptOption("device add"))
-    .addOption(batchOption)
     .setAction(run(async () => (await import("../commands/device.ts")).deviceAdd))
     .build(),
-  sendingTask(
+  changingTask(
     ["dstack", "device", "remove"],
     withExample("Removes devices from an app's list", "device remove 0x… --cvm my-app"),
   )
@@ -58,10 +57,9 @@ export const deviceTasks = [
     .addOption(appOption)
     .addOption(cvmOption)
     .addOption(acceptOption("device remove"))
-    .addOption(batchOption)
     .setAction(run(async () => (await import("../commands/device.ts")).deviceRemove))
     .build(),
-  sendingTask(
+  changingTask(
     ["dstack", "device", "allow-any"],
     withExample(
       "Allows an app to boot on any device that the KMS trusts (on), or on listed devices only (off)",
@@ -72,7 +70,6 @@ export const deviceTasks = [
     .addOption(appOption)
     .addOption(cvmOption)
     .addOption(acceptOption("device allow-any"))
-    .addOption(batchOption)
     .setAction(run(async () => (await import("../commands/device.ts")).deviceAllowAny))
     .build(),
 ];
@@ -161,7 +158,7 @@ export const kmsTasks = [
     .setAction(run(async () => (await import("../commands/kms.ts")).kmsShow))
     .build(),
   ...kmsChanges.map((change) =>
-    sendingTask(["dstack", "kms", change.name], withExample(change.description, `kms ${change.name} 0x… --kms 0x…`))
+    changingTask(["dstack", "kms", change.name], withExample(change.description, `kms ${change.name} 0x… --kms 0x…`))
       .addPositionalArgument({
         name: "value",
         description: change.argument,
@@ -170,7 +167,6 @@ export const kmsTasks = [
       })
       .addOption(kmsOption)
       .addOption(cvmOfKmsOption)
-      .addOption(batchOption)
       .addOption(acceptOption("kms"))
       .setAction(run(async () => (await import("../commands/kms.ts")).kmsChange(change)))
       .build(),
@@ -262,7 +258,7 @@ export const statusTasks = [
 ];
 
 export const pruneTasks = [
-  sendingTask(
+  changingTask(
     ["dstack", "prune"],
     withExample(
       "Removes the compose hashes that are no longer needed, and prints for each hash why it stays or is removed",
@@ -278,8 +274,6 @@ export const pruneTasks = [
       optional("queued", "Calls queued in a Safe or timelock, whose hashes to keep: files or 0x…, separated by commas"),
     )
     .addFlag({ name: "allowEmpty", description: "Allow the removal of the last hash on the list" })
-    .addOption(optional("plan", "File for the plan: it is written if it does not exist, else executed"))
-    .addOption(batchOption)
     .addFlag({ name: "prove", description: "Prove with eth_getProof that no hash is on the list without an event" })
     .addOption(storeOption)
     .addOption(fromBlockOption)
@@ -328,7 +322,7 @@ export const hashTasks = [
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/hash-doctor.ts")).hashDoctor))
     .build(),
-  sendingTask(
+  changingTask(
     ["dstack", "hash", "add"],
     withExample(
       "Allows compose hashes; with --remove, also removes others in the same batch",
@@ -340,10 +334,9 @@ export const hashTasks = [
     .addOption(appOption)
     .addOption(cvmOption)
     .addOption(acceptOption("hash add"))
-    .addOption(batchOption)
     .setAction(run(async () => (await import("../commands/hash.ts")).hashAdd))
     .build(),
-  sendingTask(
+  changingTask(
     ["dstack", "hash", "remove"],
     withExample("Removes compose hashes that are no longer needed", "hash remove 0x… --cvm my-app"),
   )
@@ -351,10 +344,9 @@ export const hashTasks = [
     .addOption(appOption)
     .addOption(cvmOption)
     .addOption(acceptOption("hash remove"))
-    .addOption(batchOption)
     .setAction(run(async () => (await import("../commands/hash.ts")).hashRemove))
     .build(),
-  sendingTask(
+  changingTask(
     ["dstack", "hash", "revoke"],
     withExample(
       "Removes vulnerable compose hashes at once, shows which CVMs still run them, and offers to stop these",
@@ -367,7 +359,6 @@ export const hashTasks = [
     .addOption(optional("note", "Why, for the people who read the output and the plan"))
     .addFlag({ name: "stop", description: "Stop every CVM that still runs a revoked hash, without asking for each" })
     .addOption(acceptOption("hash revoke"))
-    .addOption(batchOption)
     .setAction(run(async () => (await import("../commands/hash-revoke.ts")).hashRevoke))
     .build(),
 ];
@@ -386,7 +377,7 @@ export const ownerTasks = [
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/owner.ts")).ownerShow))
     .build(),
-  sendingTask(
+  changingTask(
     ["dstack", "owner", "transfer"],
     withExample(
       "Transfers an app to another owner; a contract with two-step transfers then waits for that owner to accept",
@@ -401,17 +392,15 @@ export const ownerTasks = [
     })
     .addOption(appOption)
     .addOption(cvmOption)
-    .addOption(batchOption)
     .addOption(acceptOption("owner transfer"))
     .setAction(run(async () => (await import("../commands/owner.ts")).ownerTransfer))
     .build(),
-  sendingTask(
+  changingTask(
     ["dstack", "owner", "accept"],
     withExample("Accepts the ownership of an app as its pending owner", "owner accept --app my-app"),
   )
     .addOption(appOption)
     .addOption(cvmOption)
-    .addOption(batchOption)
     .addOption(acceptOption("owner accept"))
     .setAction(run(async () => (await import("../commands/owner.ts")).ownerAccept))
     .build(),

@@ -1,4 +1,5 @@
 import type { Address } from "viem";
+import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
 import type { AppId, ComposeHash, DeviceId, Hex } from "../core/ids.ts";
 import type { OwnedContract, OwnerCall } from "../core/owner-calls.ts";
 import type { PriceEstimate } from "../core/price.ts";
@@ -53,6 +54,12 @@ export interface PlannedOwner {
 
 /** How an owner executes a plan: it signs, its owners sign, a delay passes, or its own rules apply. */
 export type OwnerKind = "key" | "safe" | "timelock" | "contract";
+
+/** The kind in a plan of what `readOwner` describes. Undefined if nobody can make a call any more. */
+export function ownerKindOf(kind: ReadOwnerReturnType["kind"]): OwnerKind | undefined {
+  if (kind === "renounced") return undefined;
+  return kind === "eoa" ? "key" : kind;
+}
 
 export interface PlannedChange {
   readonly call: OwnerCall;

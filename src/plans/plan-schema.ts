@@ -42,6 +42,7 @@ const reason = z.discriminatedUnion("rule", [
   z.strictObject({ rule: z.literal("upgrade") }),
 ]);
 
+/** Why prune keeps a hash. */
 const keepReason = z.discriminatedUnion("rule", [
   z.strictObject({ rule: z.literal("running"), cvm }),
   z.strictObject({ rule: z.literal("moving-to"), cvm }),

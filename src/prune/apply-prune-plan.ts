@@ -1,4 +1,4 @@
-import { type Account, BlockNotFoundError } from "viem";
+import type { Account } from "viem";
 import { getBlock } from "viem/actions";
 import { type BatchEvent, type BatchMode, type BatchTransaction, openRun } from "../batch/run.ts";
 import { type SendBatchParameters, sendBatch } from "../batch/send-batch.ts";
@@ -20,7 +20,7 @@ import type { AllowlistUse, UnknownFact } from "./allowlist-use.ts";
 import { findMentions } from "./allowlist-use.ts";
 import { describeReason } from "./keep-rules.ts";
 import { datedBy, findObjections, type PrunePlan, planPrune, removalsOf } from "./plan-prune.ts";
-import { type PruneSource, readAllowlistUseFrom, requireDates } from "./read-allowlist-use.ts";
+import { isBlockOfChain, type PruneSource, readAllowlistUseFrom, requireDates } from "./read-allowlist-use.ts";
 import { readCloudUse } from "./read-cloud-use.ts";
 
 export interface ApplyPrunePlanParameters
@@ -187,21 +187,10 @@ export function namedBy(
   return [...new Set([...hashes, ...pinned, ...policy.queued.flatMap(({ composeHashes }) => composeHashes)])];
 }
 
-/** A restarted local chain has the same id, and a reorganisation may have removed the plan's block. */
 async function requireSameChain(client: ChainClient, { pinned, chainId }: PrunePlan): Promise<void> {
-  const { number: blockNumber } = pinned;
-  const hash = await withRpcErrors(client, "reading the plan's block", () =>
-    getBlock(client, { blockNumber }).then(
-      (block) => block.hash,
-      (error: unknown) => {
-        if (error instanceof BlockNotFoundError) return undefined;
-        throw error;
-      },
-    ),
-  );
-  if (hash === pinned.hash) return;
+  if (await isBlockOfChain(client, pinned)) return;
   throw new PruneOvertakenError([
-    { problem: `block ${blockNumber} of chain ${chainId} is no longer the one the plan was made at` },
+    { problem: `block ${pinned.number} of chain ${chainId} is no longer the one the plan was made at` },
   ]);
 }
 

@@ -1,4 +1,4 @@
-import type { Address } from "viem";
+import { type Address, BlockNotFoundError } from "viem";
 import { getBlock } from "viem/actions";
 import type { ChainClient } from "../chain/client.ts";
 import { findKmsGeneration, readAllowlist } from "../chain/read-app.ts";
@@ -15,7 +15,7 @@ import type { History } from "../history/history.ts";
 import { type KnownLists, readKnownLists } from "../history/known-lists.ts";
 import { allowedAt, decodePolicyChanges, type PolicyChange } from "../history/policy.ts";
 import { scanLogs } from "../history/scan-logs.ts";
-import type { Addition, AllowedHash, AllowlistUse, UnknownFact } from "./allowlist-use.ts";
+import type { Addition, AllowedHash, AllowlistUse, PinnedBlock, UnknownFact } from "./allowlist-use.ts";
 import { type CloudUse, readCloudUse, unknownCloudUse } from "./read-cloud-use.ts";
 
 export interface ReadAllowlistUseParameters {
@@ -139,6 +139,24 @@ async function findOtherMachines(
       kind: "other-machines",
       problem: `Device ${device} is allowed but belongs to no machine of this cloud, so a CVM outside this cloud may run on it.`,
     }));
+}
+
+/**
+ * Tells whether the chain still has the block that a plan was made at. A restarted local chain has the same id, and a
+ * reorganisation may have removed the block.
+ *
+ * @throws RpcUnavailableError
+ */
+export async function isBlockOfChain(client: ChainClient, { number, hash }: PinnedBlock): Promise<boolean> {
+  return withRpcErrors(client, "reading the plan's block", () =>
+    getBlock(client, { blockNumber: number }).then(
+      (block) => block.hash === hash,
+      (error: unknown) => {
+        if (error instanceof BlockNotFoundError) return false;
+        throw error;
+      },
+    ),
+  );
 }
 
 /** Where the facts about one app come from. Read once for a plan and again for its execution. */

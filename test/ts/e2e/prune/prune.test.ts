@@ -3,16 +3,14 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import { type Address, type Hex, numberToHex } from "viem";
-import { deployApp } from "../../../../src/chain/deploy-app.ts";
 import { openLedger } from "../../../../src/chain/transactions/ledger.ts";
-import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
 import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
 import { getCvmState } from "../../../../src/cloud/get-cvm-state.ts";
-import { deployedApp } from "../../../../src/core/events.ts";
-import type { AppId, ComposeHash } from "../../../../src/core/ids.ts";
+import type { ComposeHash } from "../../../../src/core/ids.ts";
 import { currentSlots } from "../../../../src/history/proof.ts";
+import { loadPlan } from "../../../../src/plans/plan-file.ts";
+import { prunePlanOf } from "../../../../src/plans/prune-plan.ts";
 import { applyPrunePlan } from "../../../../src/prune/apply-prune-plan.ts";
-import { loadPlan } from "../../../../src/prune/plan-file.ts";
 import { type PrunePlan, planPrune, removalsOf } from "../../../../src/prune/plan-prune.ts";
 import { readAllowlistUseFrom } from "../../../../src/prune/read-allowlist-use.ts";
 import { executeSafe } from "../../../support/chain/deploy-owner-contracts.ts";
@@ -33,6 +31,11 @@ import {
 } from "../../../support/prune/prune-world.ts";
 import { catchError } from "../../../support/update/catch-error.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
+
+/** The objections of an error, as sentences. */
+function problemsOf({ objections }: Record<string, unknown>): readonly string[] {
+  return (objections as readonly { readonly problem: string }[]).map(({ problem }) => problem);
+}
 
 interface PruneJson {
   readonly outcome: string;
@@ -75,12 +78,15 @@ describe("dstack prune, on an app of 60 hashes", () => {
   /** The chain mines a block for each; an authorisation takes a nonce of its own, so nonces would miscount. */
   const countTransactions = async () => Number(await world.chain.client.getBlockNumber({ cacheTime: 0 }));
 
-  async function prune(args: Record<string, unknown> = {}, dstack = {}): Promise<TaskRun> {
+  const prune = (args: Record<string, unknown> = {}, dstack = {}) => run(["prune"], args, dstack);
+  const apply = (args: Record<string, unknown>) => run(["plan", "apply"], { yes: true, ...args });
+
+  async function run(task: readonly string[], args: Record<string, unknown>, dstack = {}): Promise<TaskRun> {
     const apps = { shop: { address: world.appId, pins: [scenario.pinned] } };
     const paths = { cache: join(directory.path, "cache") };
     const hre = await projectOf(world, { apps, batch: { delegate: true }, ...dstack }, { paths });
     const ledger = join(directory.path, "prune.sqlite");
-    return runTask(hre, ["prune"], { json: true, ledger, ...args });
+    return runTask(hre, task, { json: true, ledger, ...args });
   }
 
   async function queuedFile(): Promise<string> {
@@ -182,13 +188,11 @@ describe("dstack prune, on an app of 60 hashes", () => {
     const blocked = await prune({ batch, accept: "history,running-hashes" }, cloud);
     expect([blocked.exitCode, blocked.json<PruneJson>().error.code]).to.deep.equal([7, "DSTK-5001"]);
 
-    const [planned] = (await prune({ dryRun: true, plan })).json<PruneJson>().removals;
-    const overtaken = await prune({ plan, batch, pin: planned });
+    const [planned] = (await prune({ plan })).json<PruneJson>().removals;
+    const overtaken = await apply({ file: plan, batch, pin: planned });
     const { code, context } = overtaken.json<PruneJson>().error;
-    expect([overtaken.exitCode, code]).to.deep.equal([7, "DSTK-5002"]);
-    expect((context.objections as { composeHash: string }[]).map(({ composeHash }) => composeHash)).to.deep.equal([
-      planned,
-    ]);
+    expect([overtaken.exitCode, code]).to.deep.equal([7, "DSTK-5006"]);
+    expect(problemsOf(context)).to.deep.equal([`${planned} is pinned by --pin.`]);
     expect(existsSync(file)).to.equal(false);
   });
 
@@ -219,7 +223,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
   describe("with a plan in a file", () => {
     const path = () => join(directory.path, "plan.json");
     const write = async (args = {}, exitCode = 0) => {
-      const run = await prune({ dryRun: true, plan: path(), ...args });
+      const run = await prune({ plan: path(), ...args });
       expect(run.exitCode, run.stderr).to.equal(exitCode);
       return run.json<PruneJson>().removals;
     };
@@ -228,7 +232,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
       const planned = await write();
       // Three new versions push three others out of the newest three: they are not part of what was agreed to.
       for (const name of ["a", "b", "c"]) await allow(world, fillerHash(name));
-      const run = await prune({ plan: path(), yes: true });
+      const run = await apply({ file: path() });
       expect(run.exitCode, run.stderr).to.equal(0);
       expect(run.json<PruneJson>().removed).to.have.members(planned);
       expect(await allowedNow(world, scenario.all)).to.have.lengthOf(60 - planned.length);
@@ -236,12 +240,12 @@ describe("dstack prune, on an app of 60 hashes", () => {
 
     it("completes a plan whose run was killed after its transaction was mined", async () => {
       const planned = await write();
-      const plan = await loadPlan(path());
-      if (plan === undefined) throw new Error("it was written");
+      const plan = prunePlanOf(await loadPlan(path()));
+      if (plan === undefined) throw new Error("it is the plan of a prune");
       const ledger = join(directory.path, "mined.sqlite");
       await die(world, plan, ledger, "ended");
       const before = await countTransactions();
-      const run = await prune({ plan: path(), yes: true, ledger });
+      const run = await apply({ file: path(), ledger });
       expect(run.exitCode, run.stderr).to.equal(0);
       const { removed, finished } = run.json<PruneJson & { finished: readonly ComposeHash[] }>();
       expect(removed).to.deep.equal([]);
@@ -261,11 +265,11 @@ describe("dstack prune, on an app of 60 hashes", () => {
       const before = await countTransactions();
       for (const isSettled of [false, true]) {
         if (isSettled) await world.cloud.whenIdle();
-        const run = await prune({ plan: path(), yes: true });
+        const run = await apply({ file: path() });
         expect(run.exitCode).to.equal(7);
         const { code, context } = run.json<PruneJson>().error;
-        expect(code).to.equal("DSTK-5002");
-        expect((context.objections as { composeHash: string }[])[0]).to.include({ composeHash: first });
+        expect(code).to.equal("DSTK-5006");
+        expect(problemsOf(context)[0]).to.include(first);
       }
       expect(await countTransactions()).to.equal(before);
       expect(await allowedNow(world, scenario.all)).to.have.lengthOf(60);
@@ -277,14 +281,15 @@ describe("dstack prune, on an app of 60 hashes", () => {
       await world.chain.client.setStorageAt({ address: world.appId, ...slot });
       await world.chain.client.mine({ blocks: 1 });
       await write({ prove: true }, 6);
-      const stopped = await prune({ plan: path(), yes: true });
+      const stopped = await apply({ file: path() });
       expect(stopped.exitCode).to.equal(7);
       const { code, context } = stopped.json<PruneJson>().error;
-      expect(code).to.equal("DSTK-5001");
-      expect((context.unknowns as { kind: string }[]).map(({ kind }) => kind)).to.deep.equal(["proof"]);
+      expect(code).to.equal("DSTK-5006");
+      expect(problemsOf(context)).to.have.lengthOf(1);
+      expect(problemsOf(context)[0]).to.include("not known (proof)");
       await world.chain.client.setStorageAt({ address: world.appId, ...slot, value: numberToHex(0, { size: 32 }) });
       await world.chain.client.mine({ blocks: 1 });
-      const proven = await prune({ plan: path(), yes: true });
+      const proven = await apply({ file: path() });
       expect(proven.exitCode, proven.stderr).to.equal(0);
     });
 
@@ -299,40 +304,26 @@ describe("dstack prune, on an app of 60 hashes", () => {
       // It may be the newest of all, so it has a place among the newest three.
       const planned = await write({ pin: hidden, accept: "history" });
       expect(planned).to.have.lengthOf(52);
-      const run = await prune({ plan: path(), yes: true });
+      const run = await apply({ file: path() });
       expect(run.exitCode, run.stderr).to.equal(0);
       expect(run.json<PruneJson>().removed).to.have.members(planned);
     });
 
-    it("is refused when it was edited, is for another app, or has another policy", async () => {
+    it("is refused when it was edited, and overwrites nothing else", async () => {
       await write();
       const text = await readFile(path(), "utf8");
-      const codeOf = async (args = {}) => {
-        const run = await prune({ plan: path(), yes: true, ...args });
-        return [run.exitCode, run.json<PruneJson>().error.code];
-      };
-      expect(await codeOf({ keep: "1" })).to.deep.equal([2, "DSTK-1007"]);
-      expect(await codeOf({ app: await deployAnother() })).to.deep.equal([7, "DSTK-5003"]);
+      const codeOf = ({ exitCode, json }: TaskRun) => [exitCode, json<PruneJson>().error.code];
+      const applied = async () => codeOf(await apply({ file: path() }));
       await writeFile(path(), text.replace('"verdict": "keep"', '"verdict": "remove"'));
-      expect(await codeOf()).to.deep.equal([7, "DSTK-5003"]);
+      expect(await applied()).to.deep.equal([7, "DSTK-5003"]);
       await writeFile(path(), "{}");
-      expect(await codeOf()).to.deep.equal([7, "DSTK-5003"]);
-      expect(await codeOf({ dryRun: true }), "nothing else is overwritten").to.deep.equal([7, "DSTK-5003"]);
-      await writeFile(path(), text);
-      expect(await codeOf({ plan: join(directory.path, "none.json") })).to.deep.equal([2, "DSTK-1007"]);
+      expect(await applied()).to.deep.equal([7, "DSTK-5003"]);
+      expect(codeOf(await prune({ plan: path() }))).to.deep.equal([7, "DSTK-5003"]);
+      expect(codeOf(await prune({ plan: path(), batch: "none" }))).to.deep.equal([2, "DSTK-1007"]);
+      expect(codeOf(await apply({ file: join(directory.path, "none.json") }))).to.deep.equal([7, "DSTK-5003"]);
       expect(await allowedNow(world, scenario.all)).to.have.lengthOf(60);
     });
   });
-
-  /** A further app of the same KMS. */
-  async function deployAnother(): Promise<AppId> {
-    const { ownerClient, owner, contracts } = world;
-    const { kms } = contracts;
-    const transactionHash = await deployApp(ownerClient, { kms, owner: owner.address, composeHash: scenario.first });
-    return deployedApp(await waitForReceipt(ownerClient, { transactionHash, functionName: "deployAndRegisterApp" }), {
-      kms,
-    });
-  }
 
   it("stops for unknown facts, and names how to accept them", async () => {
     const cloud = { cloud: { baseUrl: world.cloud.baseUrl, apiKey: "" } };

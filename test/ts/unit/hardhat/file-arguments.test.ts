@@ -6,8 +6,8 @@ import { readTextFile } from "../../../../src/commands/arguments.ts";
 import { parseUpdateArguments } from "../../../../src/commands/update-arguments.ts";
 import { isDstackError } from "../../../../src/errors/index.ts";
 import { makeDirectory, makeOwnDirectory } from "../../../../src/files/own-file.ts";
+import { loadPlan } from "../../../../src/plans/plan-file.ts";
 import { readQueued } from "../../../../src/prune/allowlist-use.ts";
-import { loadPlan } from "../../../../src/prune/plan-file.ts";
 import { rejection } from "../../../support/rejection.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 

@@ -130,6 +130,9 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   HistoryContradictedError: new errors.HistoryContradictedError([
     { composeHash: "0x01", problem: "was not added in block 7" },
   ]),
+  PlanOvertakenError: new errors.PlanOvertakenError([
+    { kind: "owner", problem: "The owner of 0x01 is 0x02, and not 0x03." },
+  ]),
   PrunedHashInUseError: new errors.PrunedHashInUseError("0x01", [{ composeHash: "0x05", problem: "runs on web" }]),
 };
 

@@ -163,6 +163,7 @@ const errors = [
   "NotOwnerError",
   "NotSafeOwnerError",
   "PayloadTooLargeError",
+  "PlanOvertakenError",
   "PruneBlockedError",
   "PruneOvertakenError",
   "PrunedHashInUseError",
@@ -293,7 +294,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     "readAllowlistUseFrom",
     "removalsOf",
   ],
-  "src/plans/index.ts": ["createChangePlan", "loadPlan", "savePlan"],
+  "src/plans/index.ts": ["checkPlan", "createChangePlan", "findExecution", "loadPlan", "savePlan"],
   "src/mock-cloud/index.ts": ["buildMockCloud", "startMockCloud", "systemClock"],
   "src/world/index.ts": [
     "attachWorld",

@@ -40,7 +40,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...["files", "cloud", "chain", "core", "errors", "generated"],
   ],
   typechain: [],
-  bin: ["commands", "mock-cloud", "errors"],
+  bin: ["commands", "mock-cloud", "files", "errors"],
   hardhat: ["commands", "output", "world", "chain", "core", "errors"],
 };
 // Doors of the package: they re-export and hold no logic.

@@ -4,7 +4,6 @@ import {
   buildKeepRules,
   type PruneArguments,
   parsePruneArguments,
-  requireNoOtherRules,
 } from "../../../../../src/commands/prune.ts";
 import { parseAppId } from "../../../../../src/core/ids.ts";
 import { removeComposeHashCall } from "../../../../../src/core/owner-calls.ts";
@@ -101,19 +100,6 @@ describe("the policy of a prune", () => {
       expect(policyOf(args, { planned })).to.deep.equal(planned);
       const strict = { ...planned, olderThanSeconds: 60 };
       expect(policyOf({}, { planned: strict })).to.deep.equal(strict);
-    });
-
-    it("is refused beside other options, each by its name", () => {
-      const refuse = (args: Partial<PruneArguments>) => () =>
-        requireNoOtherRules(parsePruneArguments(args as PruneArguments), "plan.json");
-      for (const [option, args] of [
-        ["--keep", { keep: "0" }],
-        ["--older-than", { olderThan: "0s" }],
-        ["--accept history", { accept: "history" }],
-        ["--allow-empty", { allowEmpty: true }],
-      ] as const)
-        expect(refuse(args), option).to.throw(InvalidArgumentError, option);
-      expect(refuse({ pin: one, queued: "safe.json", dryRun: true, prove: true, batch: "none" })).to.not.throw();
     });
   });
 

@@ -1,0 +1,203 @@
+import { parseAddress } from "../chain/client.ts";
+import { readAppStatus } from "../chain/read-app.ts";
+import { type ReadOwnerReturnType, readOwner } from "../chain/read-owner.ts";
+import { readRecorded } from "../chain/transactions/recorded.ts";
+import type { CloudClient } from "../cloud/create-client.ts";
+import type { ComposeHash } from "../core/ids.ts";
+import type { OwnerCall } from "../core/owner-calls.ts";
+import { PlanOvertakenError } from "../errors/index.ts";
+import { nextCommands, showPlan } from "../output/plan.ts";
+import type { ChangePlan } from "../plans/change-plan.ts";
+import { checkPlan, type PlanCheck } from "../plans/check-plan.ts";
+import { loadPlan } from "../plans/plan-file.ts";
+import type { ReasonSource } from "../plans/reason-rules.ts";
+import type { HistoryArguments } from "./app-history.ts";
+import type { DryRunArguments } from "./batch-plan.ts";
+import { type ConnectedApp, connectApp } from "./connect-app.ts";
+import type { Command, CommandHost, ConnectedChain } from "./host.ts";
+import { lintAndShow, lintBeforeWrite } from "./lint.ts";
+import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import type { SendingArguments } from "./sending.ts";
+import { type Signing, signingOf } from "./signing.ts";
+import { executeCalls, isSent } from "./write.ts";
+
+export interface PlanShowArguments extends OutputArguments {
+  readonly file: string;
+}
+
+export const planShow: Command<PlanShowArguments> = (args) =>
+  runTask(args, async () => {
+    const plan = await loadPlan(args.file);
+    return { result: { planFile: args.file, ...plan }, show: (output) => showPlan(output, plan) };
+  });
+
+export interface PlanCheckArguments extends PlanShowArguments, HistoryArguments, SendingArguments {
+  /** Further hashes that a prune keeps. */
+  readonly pin?: string | undefined;
+  /** Further queued calls whose hashes a prune keeps. */
+  readonly queued?: string | undefined;
+}
+
+export const planCheck: Command<PlanCheckArguments> = (args, host) =>
+  runTask(args, async (io) => {
+    const connected = await connectPlan(io, args, host);
+    const { plan, chain } = connected;
+    const { appliedBy, objections, owner } = await checkPlan(chain.client, { plan, ...connected.source });
+    const outcome = appliedBy !== undefined ? "applied" : objections.length > 0 ? "overtaken" : "ready";
+    return {
+      result: { ...describe(args.file, plan), outcome, owner: owner ?? null, ...report({ appliedBy, objections }) },
+      show: (output) => {
+        output.title(`Plan of dstack ${plan.task}, digest ${plan.digest}`);
+        if (appliedBy !== undefined) output.line(describeApplied(appliedBy).join("\n"));
+        else if (objections.length > 0) output.line("The plan must not be executed:");
+        else output.line("The plan can be executed: chain and cloud are as it says.");
+        for (const { problem } of objections) output.line(`  ${problem}`);
+        if (outcome === "ready")
+          for (const line of nextCommands(plan.owner.kind, args.file, chain.network).slice(2)) output.line(line);
+      },
+      exitCode: outcome === "ready" ? 0 : negativeAnswer,
+    };
+  });
+
+export interface PlanApplyArguments extends PlanCheckArguments, DryRunArguments {
+  readonly batch?: string | undefined;
+}
+
+/**
+ * Checks a plan, shows it, asks, and has its owner execute it: a key sends the calls through the ledger; for a Safe, a
+ * timelock or another contract the task prepares what its people need.
+ */
+export const planApply: Command<PlanApplyArguments> = (args, host) => runTask(args, (io) => apply(io, args, host));
+
+async function apply(io: TaskIo, args: PlanApplyArguments, host: CommandHost): Promise<TaskOutcome> {
+  const connected = await connectPlan(io, args, host);
+  const { plan, chain } = connected;
+  const { check, isResumed } = await checkOrResume(connected);
+  const { appliedBy, objections, owner } = check;
+  const described = describe(args.file, plan);
+  if (appliedBy !== undefined && !isResumed)
+    return {
+      result: { ...described, outcome: "applied", ...report(check) },
+      show: (output) => output.line(describeApplied(appliedBy).join("\n")),
+    };
+  if (objections.length > 0 || owner === undefined) throw new PlanOvertakenError(objections);
+  showPlan(io.output, plan);
+  io.output.line();
+  const calls = plan.changes.map(({ call }) => call);
+  if (calls.length === 0)
+    return { result: { ...described, outcome: "nothing" }, show: (output) => output.line("Nothing was sent.") };
+  if (owner.kind === "timelock" || owner.kind === "contract") return handOver(io, connected, args.file, owner);
+  if (plan.prune !== undefined && chain.app !== undefined) {
+    const { executeStoredPrune } = await import("./prune.ts");
+    const { result, ...outcome } = await executeStoredPrune(io, host, { args, app: chain.app, plan });
+    return { ...outcome, result: { ...described, ...result } };
+  }
+  const findings = await lintPlan(io, connected);
+  const { batch, dryRun } = args;
+  const allowNoEffect = plan.accepted.includes("no-effect");
+  const sent = await executeCalls(io, chain, { calls, signer: owner, batch, allowNoEffect, dryRun });
+  if (!isSent(sent) && owner.kind === "safe")
+    for (const line of nextCommands("safe", args.file, chain.network).slice(3)) io.output.line(line);
+  return { result: { ...described, ...sent, findings } };
+}
+
+interface ConnectedPlan {
+  readonly plan: ChangePlan;
+  readonly chain: ConnectedChain & Signing & { readonly app?: ConnectedApp | undefined };
+  readonly source: ReasonSource;
+}
+
+async function connectPlan(io: TaskIo, args: PlanCheckArguments, host: CommandHost): Promise<ConnectedPlan> {
+  const plan = await loadPlan(args.file);
+  const { signal } = io;
+  if (plan.appId === undefined) {
+    const chain = await host.connectChain();
+    return { plan, chain: { ...chain, ...signingOf(args, host, chain) }, source: { cloud: undefined, signal } };
+  }
+  const app = await connectApp({ ...args, app: plan.appId }, host);
+  const source: { readonly cloud: CloudClient | undefined; readonly pins: readonly ComposeHash[] } = app;
+  const pruning = plan.prune && (await import("./prune.ts")).connectStoredPrune(io, host, { args, app, plan });
+  return {
+    plan,
+    chain: { ...app, app },
+    source: { cloud: source.cloud, pins: source.pins, signal, ...(await pruning) },
+  };
+}
+
+/**
+ * Checks a plan. If an earlier run of this project signed calls of it, checks the rest: the sender completes what is
+ * recorded.
+ */
+async function checkOrResume({ plan, chain, source }: ConnectedPlan) {
+  const check = await checkPlan(chain.client, { plan, ...source });
+  const isOpen = check.appliedBy === undefined && check.objections.length === 0;
+  if (isOpen || check.owner?.kind !== "eoa") return { check, isResumed: false };
+  const recorded = await readRecordedCalls(chain, plan);
+  if (recorded.length === 0) return { check, isResumed: false };
+  return { check: await checkPlan(chain.client, { plan, recorded, ...source }), isResumed: true };
+}
+
+/** The calls of the plan that the ledger holds for its owner. Needs no key. */
+async function readRecordedCalls(
+  chain: ConnectedPlan["chain"],
+  { changes, owner, chainId, prune }: ChangePlan,
+): Promise<readonly OwnerCall[]> {
+  using ledger = await chain.openLedger({ isKept: false });
+  const account = { address: owner.address, type: "json-rpc" } as const;
+  const calls = changes.map(({ call }) => call);
+  const purpose = { kind: prune === undefined ? "batch" : "prune" } as const;
+  const { own } = await readRecorded(chain.client, { ledger, account, chainId, purpose, calls });
+  return own.flatMap((transaction) => transaction.calls);
+}
+
+/** Lints what is about to be sent, as the task that made the plan did. @throws LintRefusedError, KeyEpochsError */
+async function lintPlan(io: TaskIo, { plan, chain }: ConnectedPlan) {
+  const accepted = new Set(plan.accepted);
+  const calls = plan.changes.map(({ call }) => call);
+  const { app, client } = chain;
+  if (app === undefined) return lintAndShow(io.output, { calls }, accepted);
+  const heir = calls.find(({ functionName }) => functionName === "transferOwnership")?.args[0];
+  const newOwner =
+    typeof heir === "string" ? await readOwner(client, { address: parseAddress("The new owner", heir) }) : undefined;
+  const status = await readAppStatus(client, { appId: app.appId });
+  const ignoresKeyEpochs = calls.every(({ functionName }) => /Ownership$/.test(functionName));
+  const { findings } = await lintBeforeWrite(io, app, { accepted, status, calls, newOwner, ignoresKeyEpochs });
+  return findings;
+}
+
+/** Prints how a contract that no key controls executes the plan. */
+function handOver(
+  { output }: TaskIo,
+  { plan, chain }: ConnectedPlan,
+  file: string,
+  { kind, address }: ReadOwnerReturnType,
+): TaskOutcome {
+  const calls = plan.changes.map(({ call: { to, data, description } }) => ({ to, value: "0", data, description }));
+  if (kind === "timelock") {
+    output.line(`Nothing was sent: the owner, ${address}, is a timelock. Schedule the plan:`);
+    for (const line of nextCommands("timelock", file, chain.network).slice(2)) output.line(line);
+  } else {
+    output.line(`Nothing was sent: the owner, ${address}, is a contract. It must make these calls, in this order:`);
+    for (const { to, data } of calls) output.line(`  to    ${to}\n  value 0\n  data  ${data}\n`);
+  }
+  return { result: { ...describe(file, plan), outcome: "prepared", mode: kind, owner: address, calls } };
+}
+
+function describe(planFile: string, { digest, task, chainId, appId, kms }: ChangePlan) {
+  return { planFile, digest, plannedBy: task, chainId, appId: appId ?? null, kms: kms ?? null };
+}
+
+function report({ appliedBy, objections }: Pick<PlanCheck, "appliedBy" | "objections">) {
+  return {
+    appliedBy: appliedBy ?? null,
+    objections: objections.map(({ kind, problem, call }) => ({ kind, problem, call: call?.description ?? null })),
+  };
+}
+
+function describeApplied(appliedBy: NonNullable<PlanCheck["appliedBy"]>): readonly string[] {
+  return [
+    `The plan was already applied, by ${appliedBy.length === 1 ? "transaction" : "transactions"}`,
+    ...appliedBy.map((hash) => `  ${hash}`),
+    "To make the same changes again, make a new plan.",
+  ];
+}

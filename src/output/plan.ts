@@ -1,0 +1,102 @@
+import { checksumAddress } from "viem";
+import { nameOfCvm } from "../core/ids.ts";
+import { cleanText } from "../core/text.ts";
+import type { ChangePlan, ChangeReason, OwnerKind } from "../plans/change-plan.ts";
+import { prunePlanOf } from "../plans/prune-plan.ts";
+import { formatTime } from "./format.ts";
+import type { Output } from "./output.ts";
+import { showPrice } from "./price.ts";
+import { showPrunePlan } from "./prune.ts";
+
+/** Shows everything that a plan says, for the person who decides about it. The text of a file cannot add lines. */
+export function showPlan(output: Output, uncleaned: ChangePlan): void {
+  const plan = cleanStrings(uncleaned);
+  const { task, createdBy, createdAt, chainId, pinned, contracts, owner, accepted, changes, price, digest } = plan;
+  output.title(`Plan of dstack ${task}`);
+  output.line(`  made      ${formatTime(createdAt)} UTC, by ${createdBy}`);
+  output.line(`  chain     ${chainId}, as it was at block ${pinned.number} (${formatTime(pinned.timestamp)} UTC)`);
+  for (const { contract, address, generation } of contracts)
+    output.line(`  ${contract.padEnd(8)}  ${checksumAddress(address)}, generation ${generation}`);
+  output.line(`  owner     ${checksumAddress(owner.address)}, ${ownerWords[owner.kind]}`);
+  if (accepted.length > 0) output.line(`  accepted  ${accepted.join(", ")}`);
+  output.line(`  digest    ${digest}`);
+  const prune = prunePlanOf(plan);
+  if (prune !== undefined) {
+    output.line();
+    showPrunePlan(output, prune);
+  }
+  for (const { id, name, previousComposeHash, composeHash } of plan.update?.cvms ?? []) {
+    output.line(`\nCVM ${nameOfCvm({ id, name })}`);
+    output.line(`  from  ${previousComposeHash ?? "not known"}`);
+    output.line(`  to    ${composeHash}`);
+  }
+  if (plan.upgrade !== undefined) {
+    const { implementation, codeHash, previousImplementation, generation, layout } = plan.upgrade;
+    output.line(`\nImplementation  ${checksumAddress(implementation)}, generation ${generation}`);
+    output.line(`  code hash     ${codeHash}`);
+    output.line(`  replaces      ${checksumAddress(previousImplementation)}`);
+    output.line(`  layout        ${layout}`);
+  }
+  output.line(changes.length === 0 ? "\nThe plan changes nothing." : "\nCalls, in the order of their execution:");
+  changes.forEach(({ call, reason }, index) => {
+    output.line(`${index + 1}. ${call.description}`);
+    output.line(`   on        ${checksumAddress(call.to)} (${call.contract})`);
+    output.line(`   because   ${describeChangeReason(reason)}`);
+    output.line(`   event     ${call.proof.eventNames.join(" or ")}`);
+    output.line(`   calldata  ${call.data}`);
+  });
+  if (price === null) return;
+  output.line("\nPrice when the plan was made:");
+  showPrice(output, price);
+}
+
+const ownerWords: Readonly<Record<OwnerKind, string>> = {
+  key: "one key",
+  safe: "a Safe",
+  timelock: "a timelock",
+  contract: "a contract, neither a Safe nor a timelock",
+};
+
+/** The reason as the end of a sentence. */
+export function describeChangeReason(reason: ChangeReason): string {
+  switch (reason.rule) {
+    case "requested":
+      return "the operator requested it";
+    case "update":
+      return `the update of ${reason.cvms.map(nameOfCvm).join(", ")} needs it`;
+    case "unneeded":
+      return "nothing needs the compose hash any more";
+    case "revoked":
+      return `the compose hash must not run any more${reason.note === undefined ? "" : `: ${reason.note}`}`;
+    case "upgrade":
+      return "the app gets this implementation";
+  }
+}
+
+/** How a plan is looked at and executed, as lines. */
+export function nextCommands(kind: OwnerKind, file: string, network: string): readonly string[] {
+  const named = /^[\w./-]+$/.test(file) ? file : `'${file.replaceAll("'", `'\\''`)}'`;
+  const commands = ["plan show", "plan check", ...executing[kind]];
+  return commands.map((command, index) => {
+    const at = command === "plan show" ? "" : ` --network ${network}`;
+    return `  ${index === 0 ? "next" : "    "}    npx hardhat dstack ${command} ${named}${at}`;
+  });
+}
+
+const executing: Readonly<Record<OwnerKind, readonly string[]>> = {
+  key: ["plan apply"],
+  safe: ["plan apply", "safe propose"],
+  timelock: ["timelock schedule"],
+  contract: ["plan apply"],
+};
+
+/** Cleans every string of a plan except hex, which may be long. */
+function cleanStrings<Value>(value: Value): Value {
+  const clean = (part: unknown): unknown => {
+    if (typeof part === "string") return /^0x[0-9a-f]*$/.test(part) ? part : cleanText(part);
+    if (Array.isArray(part)) return part.map(clean);
+    if (typeof part !== "object" || part === null) return part;
+    return Object.fromEntries(Object.entries(part).map(([key, each]) => [key, clean(each)]));
+  };
+  return clean(value) as Value; // only strings change
+}
