@@ -401,11 +401,11 @@ function eventsOf(receipt: EventReceipt, call: OwnerCall): SeenEvent[] {
 
 function isProof({ eventName, args }: SeenEvent, { proof }: OwnerCall): boolean {
   if (!proof.eventNames.includes(eventName)) return false;
-  return Object.entries(proof.args).every(([name, value]) => isSame(args[name], value));
+  return Object.entries(proof.args).every(([name, value]) => isSameValue(args[name], value));
 }
 
 /** Compares hex without regard to letter case. */
-function isSame(one: unknown, other: unknown): boolean {
+export function isSameValue(one: unknown, other: unknown): boolean {
   return typeof one === "string" && typeof other === "string"
     ? one.toLowerCase() === other.toLowerCase()
     : one === other;

@@ -164,6 +164,7 @@ export const errorTable = {
   ForeignDelegationError: entry(2203, false, "The account delegates to another contract than the batch executor."),
   DelegationUnsupportedError: entry(2204, false, "The account or the node cannot delegate by EIP-7702."),
   ExecutorMismatchError: entry(2205, false, "The code at the batch executor's address is not the batch executor's."),
+  ExecutionNotProvenError: entry(2206, false, "A transaction is not, or not exactly, the execution of a plan."),
 
   UnplannedSafeTransactionError: entry(2301, false, "A Safe transaction does not make exactly the plan's calls."),
   SafeNonceError: entry(2302, false, "The Safe cannot execute a transaction with this nonce, or not yet."),

@@ -87,3 +87,14 @@ export class ExecutorMismatchError extends BatchError {
     });
   }
 }
+
+/** The transaction exists, or not yet, but it is not the execution of the plan. `context.reason` is one word for why. */
+export class ExecutionNotProvenError extends BatchError {
+  override readonly name = "ExecutionNotProvenError";
+  constructor(message: string, context: { readonly reason: string; readonly transactionHash: string }) {
+    super(message, {
+      nextStep: "Give the transaction that executed the plan. If there is none, check the plan, and execute it.",
+      context: { ...context },
+    });
+  }
+}

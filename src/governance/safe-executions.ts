@@ -56,7 +56,7 @@ export async function readSafeExecutions(
     ...{ retryDelayMs, signal },
     onLogs: (_, logs) => {
       for (const { topics, data, transactionHash, blockNumber, logIndex } of logs) {
-        const event = decode(topics, data);
+        const event = decodeSafeExecution(topics, data);
         if (event === undefined) continue;
         found.push({ ...event, transactionHash: parseTransactionHash(transactionHash), blockNumber, logIndex });
       }
@@ -65,7 +65,11 @@ export async function readSafeExecutions(
   return found.toSorted((one, other) => Number(one.blockNumber - other.blockNumber) || one.logIndex - other.logIndex);
 }
 
-function decode(topics: readonly Hex[], data: Hex): Pick<SafeExecution, "safeTxHash" | "isSuccessful"> | undefined {
+/** Decodes a log of a Safe. Undefined unless it says how the Safe executed a transaction. */
+export function decodeSafeExecution(
+  topics: readonly Hex[],
+  data: Hex,
+): Pick<SafeExecution, "safeTxHash" | "isSuccessful"> | undefined {
   for (const abi of events) {
     try {
       const { eventName, args } = decodeEventLog({ abi, topics: [...topics] as [Hex, ...Hex[]], data });

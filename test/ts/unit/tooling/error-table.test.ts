@@ -71,6 +71,9 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   NoEffectError: new errors.NoEffectError([{ to: "0x01", description: "allow device 0x07" }]),
   ForeignDelegationError: new errors.ForeignDelegationError("0x02", "0x08"),
   DelegationUnsupportedError: new errors.DelegationUnsupportedError("the key is with the node"),
+  ExecutionNotProvenError: new errors.ExecutionNotProvenError("It reverted.", {
+    ...{ reason: "reverted", transactionHash: "0x01" },
+  }),
   ExecutorMismatchError: new errors.ExecutorMismatchError("0x08", "0x09", "0x0a"),
   TimelockOperationError: new errors.TimelockOperationError("cancelled", { timelock: "0x01", operationId: "0x02" }),
   TimelockNotReadyError: new errors.TimelockNotReadyError({
