@@ -28,7 +28,7 @@ export interface PlanShowArguments extends OutputArguments {
 export const planShow: Command<PlanShowArguments> = (args) =>
   runTask(args, async () => {
     const plan = await loadPlan(args.file);
-    return { result: { planFile: args.file, ...plan }, show: (output) => showPlan(output, plan) };
+    return { result: { planFile: args.file, plan }, show: (output) => showPlan(output, plan) };
   });
 
 export interface PlanCheckArguments extends PlanShowArguments, HistoryArguments, SendingArguments {
