@@ -103,6 +103,17 @@ export const acceptableNames = [
     commands: ["update"],
   },
   {
+    name: "unproven-revision",
+    overrides:
+      "The app's contract does not allow the compose hash of the revision, and never allowed it as far as is known.",
+    commands: ["update"],
+  },
+  {
+    name: "removed-revision",
+    overrides: "The owner has removed the compose hash of the revision from the app's list.",
+    commands: ["update"],
+  },
+  {
     name: "empty-values",
     overrides: "All values of the new environment are empty.",
     commands: ["update"],

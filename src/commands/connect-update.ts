@@ -25,6 +25,7 @@ import {
 import { findLiveKms, resolveKms } from "./connect-kms.ts";
 import type { CommandHost } from "./host.ts";
 import { lintAndShow, lintBeforeWrite } from "./lint.ts";
+import { type Rollback, withRevision } from "./roll-back.ts";
 import type { TaskIo } from "./run.ts";
 import type { UpdateArguments } from "./update-arguments.ts";
 
@@ -38,6 +39,8 @@ export interface ConnectedUpdate {
   readonly contracts: readonly JudgedContract[];
   /** The request, with the app, the KMS, the devices and the accepted risks from the configuration and command line. */
   readonly request: UpdateRequest;
+  /** What the request goes back to, if `--revision` is given. */
+  readonly rollback: Rollback | undefined;
 }
 
 export interface ConnectUpdateParameters {
@@ -91,7 +94,8 @@ export async function connectUpdate(
     const isKnown =
       given !== undefined || Object.values(host.settings.apps).some(({ address }) => address === cvm.appId);
     await requireNoDowngrade(host, { cvm: asked.cvm, appId: cvm.appId, isKnown });
-    return { cloud, chain: undefined, account: undefined, contracts: [], request: trusted };
+    const prepared = await withRevision(io, host, { args, accepted, cloud, cvm, app: undefined, request: trusted });
+    return { cloud, chain: undefined, account: undefined, contracts: [], ...prepared };
   }
   const found = await connectApp({ app: args.app, cvm: asked.cvm }, host);
   const app: ConnectedApp = { ...found, configuredKms: trusted.kms ?? found.configuredKms };
@@ -105,7 +109,8 @@ export async function connectUpdate(
     reviewDocument: (document) => void lintAndShow(io.output, { document }, accepted),
   };
   const { contracts } = await lintBeforeWrite(io, app, { accepted });
-  return { cloud, chain: app.client, account: await findSigner(app), contracts, request };
+  const prepared = await withRevision(io, host, { args, accepted, cloud, cvm, app, request });
+  return { cloud, chain: app.client, account: await findSigner(app), contracts, ...prepared };
 }
 
 /**

@@ -29,6 +29,7 @@ export const operatorTerms: Readonly<Record<string, string | ((value: string) =>
   delegate: "--delegate",
   devices: "--allow-device or dstack.apps.NAME.devices",
   environment: "--env-file and -e",
+  dockerCompose: "--compose",
   examineHashes: "dstack hash FILE --cvm NAME",
   expectedKmsPublicKey: "dstack.kmsPublicKey",
   finalizedLagSeconds: "--finalized-lag",

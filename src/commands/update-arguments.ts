@@ -6,6 +6,7 @@ import type { UpdateRequest } from "../update/run.ts";
 import { emptyEnvironment } from "../update/trust.ts";
 import { parseAccept, readTextFile } from "./arguments.ts";
 import type { DryRunArguments } from "./batch-plan.ts";
+import { refuseWithRevision } from "./roll-back.ts";
 import type { OutputArguments } from "./run.ts";
 import type { SendingArguments } from "./sending.ts";
 
@@ -16,6 +17,8 @@ export interface UpdateArguments extends DryRunArguments, OutputArguments, Sendi
   readonly app?: string | undefined;
   readonly compose?: string | undefined;
   readonly preLaunchScript?: string | undefined;
+  /** An earlier revision to go back to. */
+  readonly revision?: string | undefined;
   /** NAME or NAME=VALUE, separated by commas. */
   readonly env?: string | undefined;
   readonly envFile?: string | undefined;
@@ -43,6 +46,7 @@ export async function parseUpdateArguments(
 ): Promise<UpdateRequest> {
   const { cvm, compose, preLaunchScript, env, envFile, clearEnvironment = false } = args;
   const { acceptHashMismatch, abandonTransaction } = args;
+  refuseWithRevision(args);
   if (!cvm) throw new InvalidArgumentError("--cvm is missing.", { nextStep });
   const fromFile = envFile === undefined ? undefined : parseEnvironment(await readTextFile(envFile));
   const named = env === undefined ? undefined : pickVariables(env, variables);

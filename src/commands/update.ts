@@ -24,7 +24,7 @@ async function update(io: TaskIo, args: UpdateArguments, host: CommandHost): Pro
   const told = new Set<string>();
   const app = await findGivenApp(args, host);
   const asked = await parseUpdateArguments({ ...args, cvm: args.cvm ?? app?.cvm });
-  const { contracts, request, ...connected } = await connectUpdate(io, host, { args, app, request: asked });
+  const { contracts, request, rollback, ...connected } = await connectUpdate(io, host, { args, app, request: asked });
   if (args.dryRun) {
     const plan = await planUpdate({
       ...request,
@@ -34,7 +34,7 @@ async function update(io: TaskIo, args: UpdateArguments, host: CommandHost): Pro
       onStep: createUpdateOutput(io.output, told),
     });
     return {
-      result: { ...plan, ...reportGenerations(contracts) },
+      result: { ...plan, ...reportGenerations(contracts), rollback },
       show: (output) => showPlan(output, plan, { named: request.cvm, told }),
     };
   }
@@ -54,7 +54,7 @@ async function update(io: TaskIo, args: UpdateArguments, host: CommandHost): Pro
     },
   });
   return {
-    result: { ...result, price, ...reportGenerations(contracts) },
+    result: { ...result, price, ...reportGenerations(contracts), rollback },
     show: (output) => show(output, result, { named: request.cvm, told }),
   };
 }

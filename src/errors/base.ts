@@ -219,6 +219,8 @@ export const errorTable = {
     "An update that was prepared again has another compose hash than the one that the owners allowed.",
   ),
   RollingUpdateStoppedError: entry(4012, false, "An update of several CVMs stopped before its last one."),
+  RevisionRefusedError: entry(4013, false, "The app does not allow the compose hash of the revision, or no longer."),
+  RevisionNotReproducibleError: entry(4014, false, "An update cannot make the document of the revision."),
 
   PruneBlockedError: entry(
     5001,
@@ -257,3 +259,21 @@ export const nextSteps = {
 
 /** Kind of contract that owns another contract: the kinds of `readOwner` for which no single key can sign. */
 export type ContractOwnerKind = keyof typeof nextSteps;
+
+/** A reason not to make a change, which the caller can accept. */
+export interface RemovalObjection {
+  /** The name by which the caller accepts it. */
+  readonly acceptAs: string;
+  /** One sentence. */
+  readonly problem: string;
+}
+
+/** The names that accept the objections, for `accepted`. */
+export function namesOf(objections: readonly RemovalObjection[]): string {
+  return [...new Set(objections.map(({ acceptAs }) => acceptAs))].join(",");
+}
+
+/** One sentence for each, with the name that accepts it. */
+export function describeObjections(objections: readonly RemovalObjection[]): string {
+  return objections.map(({ problem, acceptAs }) => `${problem} (${acceptAs})`).join(" ");
+}

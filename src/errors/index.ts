@@ -9,6 +9,7 @@ export {
   errorTable,
   exitCodes,
   isDstackError,
+  type RemovalObjection,
 } from "./base.ts";
 export * from "./batch.ts";
 export * from "./chain.ts";

@@ -1,4 +1,4 @@
-import { DstackError, type DstackErrorOptions } from "./base.ts";
+import { DstackError, type DstackErrorOptions, describeObjections, namesOf, type RemovalObjection } from "./base.ts";
 
 abstract class InputError extends DstackError {
   readonly family = "input";
@@ -117,21 +117,10 @@ export class LintRefusedError extends InputError {
   }
 }
 
-export interface RemovalObjection {
-  /** The name by which the caller accepts it. */
-  readonly acceptAs: string;
-  /** One sentence. */
-  readonly problem: string;
-}
-
-function namesOf(objections: readonly RemovalObjection[]): string {
-  return [...new Set(objections.map(({ acceptAs }) => acceptAs))].join(",");
-}
-
 export class HashNeededError extends InputError {
   override readonly name = "HashNeededError";
   constructor(objections: readonly RemovalObjection[]) {
-    super(objections.map(({ problem, acceptAs }) => `${problem} (${acceptAs})`).join(" "), {
+    super(describeObjections(objections), {
       nextStep: `Nothing was sent. First update or delete what needs the hash. To override this, pass \`accepted: ${namesOf(objections)}\`.`,
       context: { objections },
     });
@@ -141,7 +130,7 @@ export class HashNeededError extends InputError {
 export class DeviceNeededError extends InputError {
   override readonly name = "DeviceNeededError";
   constructor(objections: readonly RemovalObjection[]) {
-    super(objections.map(({ problem, acceptAs }) => `${problem} (${acceptAs})`).join(" "), {
+    super(describeObjections(objections), {
       nextStep: `Nothing was sent. First move or delete the CVMs on the device. To override this, pass \`accepted: ${namesOf(objections)}\`.`,
       context: { objections },
     });

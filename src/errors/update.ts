@@ -1,4 +1,11 @@
-import { type ContractOwnerKind, DstackError, nextSteps } from "./base.ts";
+import {
+  type ContractOwnerKind,
+  DstackError,
+  describeObjections,
+  namesOf,
+  nextSteps,
+  type RemovalObjection,
+} from "./base.ts";
 
 abstract class UpdateError extends DstackError {
   readonly family = "update";
@@ -69,6 +76,32 @@ export class UnprovenDocumentError extends UpdateError {
         context: { cvm, appId, hashes },
       },
     );
+  }
+}
+
+export class RevisionRefusedError extends UpdateError {
+  override readonly name = "RevisionRefusedError";
+  constructor(revision: string, objections: readonly RemovalObjection[]) {
+    super(`The CVM is not rolled back to revision ${revision}. ${describeObjections(objections)}`, {
+      nextStep: `Nothing was changed. Choose another revision. If this one is right, pass \`accepted: ${namesOf(objections)}\`.`,
+      context: { revision, objections },
+    });
+  }
+}
+
+export class RevisionNotReproducibleError extends UpdateError {
+  override readonly name = "RevisionNotReproducibleError";
+  /** @param fields by which the documents would still differ; empty if only the form of the text does */
+  constructor(revision: string, fields: readonly string[]) {
+    const why =
+      fields.length === 0
+        ? "The cloud would write the same document in another form, with another hash."
+        : `An update cannot set ${fields.join(", ")}.`;
+    super(`An update cannot make the document of revision ${revision}. ${why}`, {
+      nextStep:
+        "Nothing was changed. Update with the compose file of that revision (`dockerCompose`), and allow the new hash.",
+      context: { revision, fields },
+    });
   }
 }
 

@@ -107,6 +107,12 @@ export const updateTasks = [
     .addOption({ ...appOption, description: "App of the CVM: 0x…, app_…, or its name in dstack.apps" })
     .addOption(optional("compose", "New docker compose file"))
     .addOption(optional("preLaunchScript", "File with the new pre-launch script"))
+    .addOption(
+      optional(
+        "revision",
+        "Go back to a revision of the app instead: its id, its number, its compose hash, or previous",
+      ),
+    )
     .addOption({
       name: "env",
       shortName: "e",

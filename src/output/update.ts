@@ -1,4 +1,4 @@
-import type { UpdateEvent } from "../update/events.ts";
+import type { StepResults, UpdateEvent } from "../update/events.ts";
 import type { Payment } from "../update/ports.ts";
 import { describeWarnings } from "../update/run.ts";
 import type { Output } from "./output.ts";
@@ -67,9 +67,7 @@ function describe(event: OneLineEvent): string {
     case "buildDocument":
       return event.result.isUnchanged ? `${event.result.composeHash}, unchanged` : event.result.composeHash;
     case "proveDocument":
-      return event.result.proof === "none"
-        ? "not allowed by the app, accepted explicitly"
-        : `allowed by the app: ${event.result.composeHash} (form ${event.result.form})`;
+      return describeProof(event.result);
     case "encryptEnvironment":
       return `${event.result.names.join(", ") || "no variable"}, for app ${event.result.appId}`;
     case "patch":
@@ -94,6 +92,12 @@ function describe(event: OneLineEvent): string {
     case "awaitFinality":
       return `stage ${event.result.until} reached`;
   }
+}
+
+function describeProof({ proof, composeHash, form }: StepResults["proveDocument"]): string {
+  if (proof === "none") return "not allowed by the app, accepted explicitly";
+  if (proof === "requested-hash") return "the requested one has the hash that was proven";
+  return `allowed by the app: ${composeHash} (form ${form})`;
 }
 
 /** Information the user should see before the next step, each with a heading. */

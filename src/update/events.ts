@@ -17,6 +17,8 @@ export type KeyProof =
 export type DocumentProof =
   /** The app's contract, which allows its hash. */
   | "allowlist"
+  /** The requested document has the hash that the caller had proven, so no field comes from elsewhere. */
+  | "requested-hash"
   /** Only the cloud, and the caller accepted that. */
   | "none";
 

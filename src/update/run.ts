@@ -48,6 +48,11 @@ export interface UpdateRequest extends AppComposeChanges {
   readonly acceptUnprovenKey?: boolean | undefined;
   /** Starts from the document that the cloud names even if the app's contract does not allow it. @default false */
   readonly acceptUnprovenDocument?: boolean | undefined;
+  /**
+   * A compose hash that the caller has proven to be one of the app's own, as that of an earlier document. If the
+   * requested document has it, the document that the update starts from needs no proof: the hash covers every field.
+   */
+  readonly provenComposeHash?: ComposeHash | undefined;
   /** Sets an environment even if all its values are empty. @default false */
   readonly acceptEmptyValues?: boolean | undefined;
   /** Accepts keys in `dockerCompose` that the known Compose Specification does not have. @default false */

@@ -147,13 +147,17 @@ export function allowedEnvsOf({ allowedEnvs, environment }: UpdateRequest): read
 export async function proveDocument(
   run: UpdateRun,
   target: UpdateTarget,
-  { current }: RequestedDocument,
+  { current, composeHash }: Pick<RequestedDocument, "current" | "composeHash">,
 ): Promise<DocumentProof | undefined> {
   if (target.chainId === undefined) return undefined;
   const { proof } = await withStep(
     run,
     "proveDocument",
     async () => {
+      if (composeHash === run.request.provenComposeHash) {
+        const proof: DocumentProof = "requested-hash";
+        return { proof, composeHash, form: undefined };
+      }
       const hashes = listProvingHashes(current);
       const allowed = await findAllowed(run, target, hashes);
       if (allowed === undefined && run.request.acceptUnprovenDocument !== true) {

@@ -126,6 +126,8 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
     { done: ["a"], failed: "b", left: ["c"] },
     new errors.RolloverFailedError("b", "no device", undefined),
   ),
+  RevisionRefusedError: new errors.RevisionRefusedError("rev_3", [{ acceptAs: "removed", problem: "It was removed." }]),
+  RevisionNotReproducibleError: new errors.RevisionNotReproducibleError("rev_3", ["features"]),
   SignerRequiredError: new errors.SignerRequiredError(["addDevice", "addComposeHash"]),
   PruneBlockedError: new errors.PruneBlockedError([{ kind: "history", problem: "Block 7 was not read." }]),
   PruneOvertakenError: new errors.PruneOvertakenError([{ composeHash: "0x05", problem: "runs on web" }]),
