@@ -35,6 +35,8 @@ export interface Cvm {
   readonly busy: boolean;
   /** Correlation id of the running operation. From 2026-01-21 on. */
   readonly operationId: string | undefined;
+  /** Set while an update waits until its registration has reached this stage. The CVM runs its present compose file. */
+  readonly awaitedTag?: "safe" | "finalized" | undefined;
   /** Absent until a new CVM has its app. */
   readonly appId: AppId | undefined;
   readonly vmUuid: string | undefined;
@@ -69,6 +71,7 @@ function fromNested(wire: CvmDetail20260121): Cvm {
     status: cleanText(wire.status),
     busy,
     operationId: wire.progress?.correlation_id ?? undefined,
+    awaitedTag: wire.finality?.awaited_tag,
     appId: toAppId(wire.app_id),
     vmUuid: wire.vm_uuid ?? undefined,
     instanceId: wire.instance_id ?? undefined,
@@ -90,6 +93,7 @@ function fromFlat(wire: CvmDetail20251028): Cvm {
     status: cleanText(wire.status),
     busy: (wire.in_progress ?? false) || isTransitional(wire.status),
     operationId: undefined,
+    awaitedTag: wire.finality?.awaited_tag,
     appId: toAppId(wire.app_id),
     vmUuid: wire.vm_uuid ?? undefined,
     instanceId: wire.instance_id ?? undefined,

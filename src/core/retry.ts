@@ -49,7 +49,8 @@ export function pollPause(index: number, longestMs: number): number {
 export interface PollParameters {
   /** The longest pause between two questions. The pauses start at 100 ms and grow by half each time. */
   readonly everyMs: number;
-  readonly timeoutMs: number;
+  /** A function may allow more time while the poll runs. */
+  readonly timeoutMs: number | (() => number);
   /** Whether to ask again after this error. @default the error's own `retryable` */
   readonly mayPass?: (error: unknown) => boolean | Promise<boolean>;
   /** Makes the error for a timeout; `fault` is the error of the last question, if it failed. */
@@ -72,8 +73,9 @@ export async function poll<Answer>(
     const fault = error === notYet ? undefined : error;
     if (error !== notYet && !(await mayPass(error))) throw error;
     const waitedMs = clock.now() - start;
-    if (waitedMs >= timeoutMs) throw onTimeout(waitedMs, fault);
-    return Math.min(pollPause(tries - 1, everyMs), timeoutMs - waitedMs);
+    const limitMs = typeof timeoutMs === "number" ? timeoutMs : timeoutMs();
+    if (waitedMs >= limitMs) throw onTimeout(waitedMs, fault);
+    return Math.min(pollPause(tries - 1, everyMs), limitMs - waitedMs);
   };
   return withRetry({ clock, signal, pauseAfter }, async () => {
     const answer = await ask();

@@ -3,12 +3,12 @@ import { definePlugin } from "hardhat/plugins";
 import type { HardhatPlugin } from "hardhat/types/plugins";
 import { type TaskDefinition, TaskDefinitionType } from "hardhat/types/tasks";
 import { appTasks } from "./app-tasks.ts";
+import { hashTasks } from "./hash-tasks.ts";
 import { planTasks } from "./plan-tasks.ts";
 import {
   batchTasks,
   bootCheckTasks,
   deviceTasks,
-  hashTasks,
   kmsTasks,
   ownerTasks,
   pruneTasks,

@@ -1,6 +1,7 @@
 import type { StepResults, UpdateEvent } from "../update/events.ts";
 import type { Payment } from "../update/ports.ts";
 import { describeWarnings } from "../update/run.ts";
+import { formatDuration } from "./format.ts";
 import type { Output } from "./output.ts";
 import { formatFee, formatGas, showPrice } from "./price.ts";
 import { showSenderEvent } from "./transactions.ts";
@@ -26,6 +27,11 @@ export function createUpdateOutput(output: Output, told: Set<string> = new Set()
       case "transaction":
         if (event.event.kind !== "underpriced") showSenderEvent(output, event.event); // the offer to replace it says so
         return;
+      case "awaitingFinality": {
+        const { blockNumber, tag, typicalMs } = event;
+        output.detail("", `the cloud waits until block ${blockNumber} is ${tag}, usually ${formatDuration(typicalMs)}`);
+        return;
+      }
       case "finished":
         if (event.step === "pay") {
           for (const payment of event.result.payments)

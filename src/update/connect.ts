@@ -6,6 +6,7 @@ import { findKmsGeneration, readAllowlist } from "../chain/read-app.ts";
 import { readKmsPublicKey } from "../chain/read-kms.ts";
 import { systemClock } from "../chain/retry.ts";
 import type { NamedFees } from "../chain/transactions/fees.ts";
+import { readStageProgress } from "../chain/transactions/finality.ts";
 import { estimatePrice } from "../chain/transactions/price.ts";
 import { commitCvmUpdate } from "../cloud/commit-cvm-update.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
@@ -222,6 +223,7 @@ export function connectChain(client: ChainClient, payments: PaymentParameters): 
         contracts: [{ role: "app", address: appId, generation: allowlist.generation }, ...ofKms],
       };
     },
+    readStage: async (tag) => readStageProgress(client, { chainId: await requireChain(client), tag }),
     estimatePrice: async (payments, from) => {
       const plans = await Promise.all(payments.map((payment) => planPayment(client, from, payment)));
       return estimatePrice(client, { transactions: plans.map(({ priced }) => priced), ...namedFees });

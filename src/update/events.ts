@@ -105,6 +105,14 @@ export type UpdateEvent =
       readonly status: number | undefined;
       readonly durationMs: number;
     }
+  /** The cloud starts the update when the chain has this block at this stage, which usually takes so long. */
+  | {
+      readonly kind: "awaitingFinality";
+      readonly step: UpdateStep;
+      readonly tag: FinalityTag;
+      readonly blockNumber: bigint;
+      readonly typicalMs: number;
+    }
   /** What happens to a transaction from its sending to its end. */
   | { readonly kind: "transaction"; readonly step: UpdateStep; readonly event: SenderEvent }
   | Finished[UpdateStep];

@@ -1,4 +1,5 @@
 import type { FinalityTag } from "../chain/transactions/chain-identity.ts";
+import type { StageProgress } from "../chain/transactions/finality.ts";
 import type { SenderEvent } from "../chain/transactions/follow-context.ts";
 import type { AppCompose, AppComposeChanges } from "../core/app-compose.ts";
 import type { HashToAllow } from "../core/compose-hash.ts";
@@ -9,7 +10,7 @@ import type { Clock } from "../core/retry.ts";
 import type { CvmKey, PaymentStep, ProgressPort } from "./progress.ts";
 
 // Types that pass through the flow unchanged.
-export type { FinalityTag, SenderEvent };
+export type { FinalityTag, SenderEvent, StageProgress };
 
 /** Everything an update needs from outside. `connect.ts` connects the real chain, cloud and ledger. */
 export interface UpdatePorts {
@@ -25,6 +26,8 @@ export interface CvmSnapshot {
   readonly status: string;
   readonly busy: boolean;
   readonly operationId: string | undefined;
+  /** Set while the cloud waits until the registration of an update has reached this stage. */
+  readonly awaitedTag?: "safe" | "finalized" | undefined;
   readonly appId: AppId | undefined;
   readonly vmUuid: string | undefined;
   readonly composeHash: ComposeHash | undefined;
@@ -126,6 +129,8 @@ export interface ChainPort {
     /** The KMS whose generation is read together with the app's. */
     readonly kms?: Hex | undefined;
   }): Promise<AllowlistSnapshot>;
+  /** How far the chain is with a stage of its blocks. */
+  readStage(tag: FinalityTag): Promise<StageProgress>;
   /** What the transactions would cost this account. @throws NotOwnerError, ContractOwnerError, ContractRevertedError */
   estimatePrice(intents: readonly PaymentIntent[], from: Hex): Promise<PriceEstimate>;
   /** The payments of one update. Asks nothing yet. */

@@ -9,6 +9,7 @@ import {
   TransactionCancelledError,
   TransactionRevertedError,
 } from "../../errors/index.ts";
+import type { ChainClient } from "../client.ts";
 import { systemClock } from "../retry.ts";
 import { errorChain, withRpcErrors } from "../rpc-errors.ts";
 import { defaultFinality, type FinalityTag } from "./chain-identity.ts";
@@ -189,7 +190,7 @@ class TagWatch {
   /** Undefined if the endpoint does not know the tag. */
   async read(): Promise<bigint | undefined> {
     const { client, settings } = this.#context;
-    const block = await this.#ask(client);
+    const block = await readTaggedBlock(client, this.#tag);
     const tag = this.#tag;
     if (block !== this.#block) {
       [this.#block, this.#movedAt, this.#isReported] = [block, Date.now(), false];
@@ -207,16 +208,37 @@ class TagWatch {
     if (this.#block !== undefined) return this.#block >= blockNumber;
     return Date.now() - this.#start >= this.#typicalMs;
   }
+}
 
-  async #ask(client: FollowContext["client"]): Promise<bigint | undefined> {
-    try {
-      return (await getBlock(client, { blockTag: this.#tag })).number ?? undefined;
-    } catch (error) {
-      const isAnswer =
-        error instanceof BlockNotFoundError || errorChain(error).some(({ code }) => typeof code === "number");
-      return isAnswer
-        ? undefined
-        : withRpcErrors(client, `reading the ${this.#tag} block`, () => Promise.reject(error));
-    }
+/** Undefined if the endpoint does not know the tag. */
+async function readTaggedBlock(client: ChainClient, tag: FinalityTag): Promise<bigint | undefined> {
+  try {
+    return (await getBlock(client, { blockTag: tag })).number ?? undefined;
+  } catch (error) {
+    const isAnswer =
+      error instanceof BlockNotFoundError || errorChain(error).some(({ code }) => typeof code === "number");
+    return isAnswer ? undefined : withRpcErrors(client, `reading the ${tag} block`, () => Promise.reject(error));
   }
+}
+
+/** How far a chain is with a stage of its blocks. */
+export interface StageProgress {
+  readonly latestBlock: bigint;
+  /** The newest block at the stage. Undefined if the endpoint does not know the tag. */
+  readonly taggedBlock: bigint | undefined;
+  /** The usual time from a block to the stage, in ms. */
+  readonly typicalMs: number;
+  /** How long a wait for the stage may take, in ms. */
+  readonly longestMs: number;
+}
+
+/** @throws RpcUnavailableError */
+export async function readStageProgress(
+  client: ChainClient,
+  { chainId, tag }: { readonly chainId: number; readonly tag: FinalityTag },
+): Promise<StageProgress> {
+  const latest = withRpcErrors(client, "reading the latest block", () => getBlock(client));
+  const [{ number: latestBlock }, taggedBlock] = await Promise.all([latest, readTaggedBlock(client, tag)]);
+  const typical = typicalMs(chainId, tag);
+  return { latestBlock, taggedBlock, typicalMs: typical, longestMs: patience * typical };
 }

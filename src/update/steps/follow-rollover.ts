@@ -6,6 +6,7 @@ import type { UpdateRecord } from "../progress.ts";
 import { type UpdateRun, withStep } from "../run.ts";
 import { hashMismatch, type RequestedDocument } from "./document.ts";
 import { advance } from "./earlier-run.ts";
+import { watchFinality } from "./watch-finality.ts";
 
 export interface Rollover {
   /** The update. Its compose must be in force in the end. */
@@ -45,11 +46,12 @@ async function waitUntilRunning(
   const { request, settings, signal } = run;
   let status = "unknown";
   let wasBusy = false;
+  const finality = watchFinality(run);
   return poll(
     { clock, signal },
     {
       everyMs: settings.pollCloudMs,
-      timeoutMs: settings.timeouts.rolloverMs,
+      timeoutMs: () => settings.timeouts.rolloverMs + finality.waitedMs,
       onTimeout: (waitedMs) => new RolloverTimeoutError(request.cvm, status, waitedMs, correlationIdOf(rollover)),
     },
     async () => {
@@ -57,7 +59,10 @@ async function waitUntilRunning(
       noteLook(latest);
       status = latest.status;
       wasBusy ||= latest.busy;
-      if (latest.busy) return undefined;
+      if (latest.busy) {
+        await finality.look(latest);
+        return undefined;
+      }
       const { composeHash = rollover.record.composeHash } = latest;
       // A stopped CVM stays stopped. The new compose is in force for its next start.
       const isSettled = status === "running" || (status === "stopped" && before.status === "stopped");

@@ -2,6 +2,7 @@ import { poll } from "../../core/retry.ts";
 import { CloudProtocolError, RolloverTimeoutError } from "../../errors/index.ts";
 import { type UpdateRun, type UpdateTarget, withStep } from "../run.ts";
 import { requireTarget } from "../trust.ts";
+import { watchFinality } from "./watch-finality.ts";
 
 /**
  * Waits until the CVM is idle and reads it. The cloud refuses an update while another operation runs.
@@ -27,16 +28,19 @@ export async function waitUntilAtRest(run: UpdateRun): Promise<UpdateTarget> {
   const { pollCloudMs, timeouts } = run.settings;
   let latest = await run.cloud.readCvm(name);
   if (latest.busy) {
+    const finality = watchFinality(run);
     latest = await poll(
       run,
       {
         everyMs: pollCloudMs,
-        timeoutMs: timeouts.settleMs,
+        timeoutMs: () => timeouts.settleMs + finality.waitedMs,
         onTimeout: (waitedMs) => new RolloverTimeoutError(name, latest.status, waitedMs, latest.operationId),
       },
       async () => {
         latest = await run.cloud.readCvm(name);
-        return latest.busy ? undefined : latest;
+        if (!latest.busy) return latest;
+        await finality.look(latest);
+        return undefined;
       },
     );
   }

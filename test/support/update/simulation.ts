@@ -133,6 +133,10 @@ export class SimulatedChain {
           contracts: [],
         });
       },
+      readStage: async () => {
+        const height = BigInt(this.#height);
+        return this.#answer({ latestBlock: height, taggedBlock: height, typicalMs: 1_000, longestMs: 4_000 });
+      },
       estimatePrice: async ({ length }) => this.#answer(priceOf(length)),
       openPayments: () => this.#openPayments(),
     };

@@ -11,6 +11,7 @@ import type { TransactionHash } from "../../../../src/core/ids.ts";
 import { parseComposeHash } from "../../../../src/core/ids.ts";
 import type { MockCloudEvent } from "../../../../src/mock-cloud/index.ts";
 import { type RunningMockCloud, type StartMockCloudOptions, startMockCloud } from "../../../../src/mock-cloud/index.ts";
+import type { UpdateEvent } from "../../../../src/update/events.ts";
 import { updateCvm } from "../../../../src/update/update-cvm.ts";
 import { startWorld } from "../../../../src/world/start-world.ts";
 import { type Dstack, deployDstack } from "../../../support/chain/deploy-dstack.ts";
@@ -321,13 +322,21 @@ describe("finality in a world whose tags lag", () => {
     const world = await startWorld({ safeLagSeconds: 73, cloud: { rolloverMs: 0, finality: "safe" } });
     try {
       const cvm = "onchain-app";
+      const waits: UpdateEvent[] = [];
+      const rolloverMs = 2_000;
       const updated = updateCvm({
         ...{ cloud: world.cloudClient, chain: world.ownerClient, ledger: memoryLedger(), waitForRollover: true },
-        ...{ cvm, dockerCompose: nextCompose, pollChainMs: 10, pollCloudMs: 10 },
+        ...{ cvm, dockerCompose: nextCompose, pollChainMs: 10, pollCloudMs: 10, timeouts: { rolloverMs } },
+        onStep: (event) => event.kind === "awaitingFinality" && waits.push(event),
       });
       const isWaiting = async () => (await getCvm(world.cloudClient, { cvm })).status === "awaiting_finality";
       await Promise.race([until(isWaiting), updated]);
       expect(await isWaiting()).to.equal(true);
+      await Promise.race([until(() => waits.length > 0), updated]);
+      const since = performance.now();
+      await Promise.race([until(() => performance.now() - since > 1.1 * rolloverMs), updated]);
+      expect(waits).to.have.length(1);
+      expect(waits[0]).to.include({ step: "followRollover", tag: "safe", typicalMs: 75_000 });
       await world.advance(73);
       expect((await updated).outcome).to.equal("updated");
       expect(await getCvm(world.cloudClient, { cvm })).to.include({ status: "running", busy: false });

@@ -68,6 +68,8 @@ function watching(
   return { run: { ...run, cloud: port } satisfies UpdateRun, ledger };
 }
 
+/** The time limit of a rollover in the simulation, in ms. */
+const simulatedRolloverMs = 60_000;
 const unreachable = new CloudUnreachableError("GET", "/cvms/my-app");
 
 describe("readCvm", () => {
@@ -274,6 +276,70 @@ describe("followRollover", () => {
     const followed = begun([], { ...cloud, watchStatus: reportOnce });
     await catchError(followRollover(followed.run, before, rollover), RolloverTimeoutError);
     expect(looks).to.be.within(12, 15);
+  });
+
+  describe("while the cloud waits for the finality of the registration", () => {
+    const awaiting = snapshot("awaiting_finality", oldHash, { awaitedTag: "finalized", busy: true });
+
+    /** A chain whose stage reaches block 7, the latest one, at this time. */
+    function waiting(
+      states: Parameters<typeof begun>[0],
+      {
+        reachedAt,
+        tagged = (block: bigint) => block,
+      }: { reachedAt: number; tagged?: (block: bigint) => bigint | undefined },
+    ) {
+      const { run } = begun(states);
+      const events: UpdateEvent[] = [];
+      const emitter = createUpdateEmitter(run.clock.now, (event) => events.push(event));
+      const readStage = async () => {
+        const isReached = run.clock.now() >= reachedAt;
+        const taggedBlock = tagged(isReached ? 7n : 6n);
+        return { latestBlock: isReached ? 9n : 7n, taggedBlock, typicalMs: 1_235_000, longestMs: 4_940_000 };
+      };
+      return { run: { ...run, emitter, chain: { ...run.chain, readStage } }, events };
+    }
+
+    it("does not count that time, says once what it waits for, and follows the rollover", async () => {
+      const reachedAt = 20 * simulatedRolloverMs;
+      const { run, events } = waiting([], { reachedAt });
+      const readCvm = async () => {
+        if (run.clock.now() < reachedAt) return awaiting;
+        return run.clock.now() < reachedAt + simulatedRolloverMs / 2
+          ? snapshot("updating")
+          : snapshot("running", newHash);
+      };
+      const following = { ...run, cloud: { ...run.cloud, readCvm } };
+      expect(await followRollover(following, before, rollover)).to.include({ composeHash: newHash });
+      expect(events.filter(({ kind }) => kind === "awaitingFinality")).to.deep.equal([
+        {
+          ...{ kind: "awaitingFinality", step: "followRollover", tag: "finalized" },
+          ...{ blockNumber: 7n, typicalMs: 1_235_000 },
+        },
+      ]);
+    });
+
+    it("gives up when the cloud still waits although the chain has reached the stage", async () => {
+      const { run } = waiting([awaiting], { reachedAt: 5 * simulatedRolloverMs });
+      const error = await catchError(followRollover(run, before, rollover), RolloverTimeoutError);
+      expect(error.context.status).to.equal("awaiting_finality");
+      expect(error.context.waitedMs).to.be.within(5.9 * simulatedRolloverMs, 6.1 * simulatedRolloverMs);
+    });
+
+    it("gives up when the stage stands still, or the endpoint does not know it", async () => {
+      const still = waiting([awaiting], { reachedAt: Number.POSITIVE_INFINITY });
+      const halted = await catchError(followRollover(still.run, before, rollover), RolloverTimeoutError);
+      expect(halted.context.waitedMs).to.equal(4_940_000 + simulatedRolloverMs);
+      const blind = waiting([awaiting], { reachedAt: Number.POSITIVE_INFINITY, tagged: () => undefined });
+      const unknown = await catchError(followRollover(blind.run, before, rollover), RolloverTimeoutError);
+      expect(unknown.context.waitedMs).to.be.within(1_235_000, 1_240_000 + simulatedRolloverMs);
+    });
+
+    it("waits in the same way before an update, for one that is under way", async () => {
+      const { run } = waiting([awaiting], { reachedAt: 5 * simulatedRolloverMs });
+      const error = await catchError(readCvm(run), RolloverTimeoutError);
+      expect(error.context.waitedMs).to.be.greaterThan(5 * simulatedRolloverMs);
+    });
   });
 
   it("ends at a permanent fault", async () => {

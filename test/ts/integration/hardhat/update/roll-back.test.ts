@@ -105,9 +105,8 @@ describe("dstack update --revision", () => {
     const document = await getComposeFile(world.cloudClient, { cvm: "onchain-app" });
     expect(document).to.deep.include({ docker_compose_file: compose("1.28"), allowed_envs: ["TOKEN"] });
     expect(document.pre_launch_script).not.to.include("echo hello");
-    expect(environment(), "stays").to.deep.equal([
+    expect(environment(), "stays, without the name that the revision does not allow").to.deep.equal([
       { key: "TOKEN", value: "2" },
-      { key: "MODE", value: "b" },
     ]);
   });
 
