@@ -32,6 +32,8 @@ import type { UpdateArguments } from "./update-arguments.ts";
 export interface ConnectedUpdate {
   readonly cloud: CloudClient;
   /** Undefined for a CVM whose KMS keeps its policy off chain. */
+  readonly app: ConnectedApp | undefined;
+  /** Undefined for a CVM whose KMS keeps its policy off chain. */
   readonly chain: ChainClient | undefined;
   /** Undefined if there is no key. Some updates need no transaction. */
   readonly account: Account | undefined;
@@ -95,9 +97,9 @@ export async function connectUpdate(
       given !== undefined || Object.values(host.settings.apps).some(({ address }) => address === cvm.appId);
     await requireNoDowngrade(host, { cvm: asked.cvm, appId: cvm.appId, isKnown });
     const prepared = await withRevision(io, host, { args, accepted, cloud, cvm, app: undefined, request: trusted });
-    return { cloud, chain: undefined, account: undefined, contracts: [], ...prepared };
+    return { cloud, app: undefined, chain: undefined, account: undefined, contracts: [], ...prepared };
   }
-  const found = await connectApp({ app: args.app, cvm: asked.cvm }, host);
+  const found = await connectApp({ ...args, cvm: asked.cvm }, host);
   const app: ConnectedApp = { ...found, configuredKms: trusted.kms ?? found.configuredKms };
   const { appId } = app;
   // This is the cloud's second answer.
@@ -110,7 +112,7 @@ export async function connectUpdate(
   };
   const { contracts } = await lintBeforeWrite(io, app, { accepted });
   const prepared = await withRevision(io, host, { args, accepted, cloud, cvm, app, request });
-  return { cloud, chain: app.client, account: await findSigner(app), contracts, ...prepared };
+  return { cloud, app, chain: app.client, account: await findSigner(app), contracts, ...prepared };
 }
 
 /**

@@ -27,9 +27,54 @@ export interface UpdateArguments extends DryRunArguments, OutputArguments, Sendi
   readonly allowDevice?: string | undefined;
   readonly noNewDevice?: boolean | undefined;
   readonly wait?: boolean | undefined;
+  /** Prepares the update for the app's owners, and writes `plan`. */
+  readonly prepare?: boolean | undefined;
+  /** Finishes the update that was prepared for `plan`. */
+  readonly commit?: boolean | undefined;
+  readonly plan?: string | undefined;
   readonly acceptHashMismatch?: string | undefined;
   readonly abandonTransaction?: string | undefined;
   readonly accept?: string | undefined;
+}
+
+/** An update in one go, or one of the two parts of an update for owners that are not a key. */
+export type UpdateMode = { readonly kind: "update" } | { readonly kind: "prepare" | "commit"; readonly plan: string };
+
+/** The options that say what an update changes. The plan says it for `--commit`. */
+const ofTheChange = [
+  ...(["app", "cvm", "compose", "preLaunchScript", "revision", "env", "envFile", "clearEnvironment"] as const),
+  ...(["allowDevice", "noNewDevice", "acceptHashMismatch", "dryRun"] as const),
+];
+
+/** @throws InvalidArgumentError */
+export function chooseMode(args: UpdateArguments): UpdateMode {
+  const { prepare = false, commit = false, plan } = args;
+  if (prepare && commit) {
+    throw new InvalidArgumentError("--prepare and --commit are the two parts of an update, one after the other.", {
+      nextStep: "Give --prepare first. Give --commit when the owners have executed the plan.",
+    });
+  }
+  if (!prepare && !commit) {
+    if (plan === undefined) return { kind: "update" };
+    throw new InvalidArgumentError("--plan needs --prepare or --commit.", {
+      nextStep: "Give --prepare to write the plan of an update, and --commit to finish that update.",
+    });
+  }
+  const option = prepare ? "--prepare" : "--commit";
+  if (!plan) throw new InvalidArgumentError(`${option} needs --plan FILE.`, { nextStep });
+  const foreign = prepare ? (["dryRun"] as const) : ofTheChange;
+  const given = foreign.filter((name) => args[name] !== undefined && args[name] !== false);
+  if (given.length > 0) {
+    throw new InvalidArgumentError(`${option} does not take ${given.map(toFlag).join(" and ")}.`, {
+      nextStep: prepare ? "Omit it: --prepare signs and sends nothing." : "Omit it: the plan says what is updated.",
+      context: { given },
+    });
+  }
+  return { kind: prepare ? "prepare" : "commit", plan };
+}
+
+function toFlag(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 const nextStep = "See npx hardhat dstack update --help.";

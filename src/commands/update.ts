@@ -1,5 +1,6 @@
 import type { Ledger } from "../chain/transactions/ledger.ts";
 import type { PriceEstimate } from "../core/price.ts";
+import { isDstackError } from "../errors/index.ts";
 import type { Output } from "../output/output.ts";
 import { showPrice } from "../output/price.ts";
 import { createUpdateOutput } from "../output/update.ts";
@@ -10,21 +11,48 @@ import { showDryRun } from "./batch-plan.ts";
 import { connectUpdate, findGivenApp } from "./connect-update.ts";
 import { reportGenerations } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
+import { findNamedCvms } from "./prepare-updates.ts";
 import { runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { createSending, parseSending } from "./sending.ts";
 import { openTaskLedger } from "./signing.ts";
-import { parseUpdateArguments, type UpdateArguments } from "./update-arguments.ts";
+import { chooseMode, parseUpdateArguments, type UpdateArguments } from "./update-arguments.ts";
 
 export const updateCommand: Command<UpdateArguments> = (args, host) => runTask(args, (io) => update(io, args, host));
 
 async function update(io: TaskIo, args: UpdateArguments, host: CommandHost): Promise<TaskOutcome> {
+  const mode = chooseMode(args);
+  if (mode.kind === "commit") return (await import("./update-commit.ts")).commitPlanned(io, args, host, mode.plan);
+  if (mode.kind === "prepare") return (await import("./update-prepare.ts")).prepareForOwners(io, args, host, mode.plan);
+  try {
+    return await updateNow(io, args, host);
+  } catch (error) {
+    const isOfContract = isDstackError(error) && error.context.ownerKind !== undefined;
+    throw isOfContract ? Object.assign(error, { nextStep: throughOwners }) : error;
+  }
+}
+
+const throughOwners =
+  "The owner is a contract, so others must allow the hash first. Give the same options again with --prepare --plan FILE: this prepares the update and writes what they sign. When they have executed it: dstack update --commit --plan FILE --wait.";
+
+async function updateNow(io: TaskIo, args: UpdateArguments, host: CommandHost): Promise<TaskOutcome> {
   const choices = parseSending(args, host.settings);
   const { maxFeePerGas, maxPriorityFeePerGas } = choices;
   const namedFees = { maxFeePerGas, maxPriorityFeePerGas };
   const told = new Set<string>();
   const app = await findGivenApp(args, host);
-  const asked = await parseUpdateArguments({ ...args, cvm: args.cvm ?? app?.cvm });
-  const { contracts, request, rollback, ...connected } = await connectUpdate(io, host, { args, app, request: asked });
+  const cvms = await findNamedCvms(args, host, app);
+  const asked = await parseUpdateArguments({ ...args, cvm: cvms?.[0] });
+  if (app !== undefined && cvms !== undefined && cvms.length > 1) {
+    const { updateReplicas } = await import("./update-replicas.ts");
+    return updateReplicas(io, args, host, { app, cvms, request: asked });
+  }
+  const {
+    contracts,
+    request,
+    rollback,
+    app: _,
+    ...connected
+  } = await connectUpdate(io, host, { args, app, request: asked });
   if (args.dryRun) {
     const plan = await planUpdate({
       ...request,

@@ -103,7 +103,7 @@ export const updateTasks = [
       "update --cvm my-app --compose docker-compose.yml -e TOKEN,API_URL --wait",
     ),
   )
-    .addOption({ ...cvmOption, description: "Name or id of the CVM (default: the CVM of --app in dstack.apps)" })
+    .addOption({ ...cvmOption, description: "Name or id of the CVM (default: every CVM of --app)" })
     .addOption({ ...appOption, description: "App of the CVM: 0x…, app_…, or its name in dstack.apps" })
     .addOption(optional("compose", "New docker compose file"))
     .addOption(optional("preLaunchScript", "File with the new pre-launch script"))
@@ -140,6 +140,12 @@ export const updateTasks = [
       optional("abandonTransaction", "The recorded transaction whose nonce is used for nothing, if it still waits"),
     )
     .addFlag({ name: "wait", description: "Wait until the CVM runs the new compose" })
+    .addFlag({
+      name: "prepare",
+      description: "For an owner that is not a key: let the cloud keep the update, and write the plan of --plan",
+    })
+    .addFlag({ name: "commit", description: "Finish the prepared update of --plan when the owners have executed it" })
+    .addOption(optional("plan", "File of the plan, for --prepare and --commit"))
     .setAction(run(async () => (await import("../commands/update.ts")).updateCommand))
     .build(),
 ];

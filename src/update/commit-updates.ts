@@ -6,6 +6,8 @@ import type { UpdateResult } from "./run.ts";
 export interface CommitUpdatesParameters extends Omit<CommitUpdateParameters, "update"> {
   /** In the order in which the CVMs restart. */
   readonly updates: readonly PreparedUpdate[];
+  /** Called before each CVM. */
+  readonly onStart?: ((update: PreparedUpdate) => void) | undefined;
   /** Called after each CVM that runs its new document. */
   readonly onDone?: ((update: PreparedUpdate) => void | Promise<void>) | undefined;
 }
@@ -25,11 +27,12 @@ export interface CommitUpdatesParameters extends Omit<CommitUpdateParameters, "u
  * await commitUpdates({ cloud, chain: client, ledger, updates: [preparedUpdate] });
  */
 export async function commitUpdates(parameters: CommitUpdatesParameters): Promise<readonly UpdateResult[]> {
-  const { updates, onDone, ...shared } = parameters;
+  const { updates, onStart, onDone, ...shared } = parameters;
   const isRolling = updates.length > 1;
   const waitForRollover = isRolling || shared.waitForRollover;
   const results: UpdateResult[] = [];
   for (const [index, update] of updates.entries()) {
+    onStart?.(update);
     try {
       const result = await commitUpdate({ ...shared, waitForRollover, update });
       results.push(result);

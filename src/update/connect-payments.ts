@@ -253,7 +253,8 @@ export async function planPayment(client: ChainClient, from: Hex, payment: Payme
   return { intent, priced: { to, data, gas, gasLimit, gasCeiling } };
 }
 
-function callOf({ appId, step, value }: PaymentIntent): OwnerCall {
+/** The call that makes a payment. */
+export function callOf({ appId, step, value }: Pick<PaymentIntent, "appId" | "step" | "value">): OwnerCall {
   return step === "addDevice"
     ? addDeviceCall({ appId, deviceId: parseDeviceId(value) })
     : addComposeHashCall({ appId, composeHash: parseComposeHash(value) });

@@ -14,7 +14,7 @@ import { systemClock } from "../retry.ts";
 import { errorChain, withRpcErrors } from "../rpc-errors.ts";
 import { defaultFinality, type FinalityTag } from "./chain-identity.ts";
 import { followTransaction } from "./follow.ts";
-import type { Ended, FollowContext } from "./follow-context.ts";
+import type { Ended, FollowContext, FollowSettings } from "./follow-context.ts";
 import type { LedgerTransaction } from "./ledger-records.ts";
 import { recordEnd } from "./outcome.ts";
 import { readReceipt } from "./receipt.ts";
@@ -95,6 +95,54 @@ export async function waitForFinality(
   return mined;
 }
 
+/** What a wait for the stage of another program's transaction needs. */
+export interface StageContext extends Pick<FollowContext, "client" | "identity"> {
+  readonly settings: Pick<FollowSettings, "pollIntervalMs" | "signal" | "onEvent">;
+}
+
+/**
+ * Waits until the block of a transaction that no ledger here holds is at a stage. Returns false if a reorganisation has
+ * moved or removed the transaction.
+ *
+ * @throws FinalityTimeoutError, RpcUnavailableError
+ */
+export async function waitForStage(
+  context: StageContext,
+  {
+    transactionHash,
+    blockNumber,
+    blockHash,
+  }: Pick<TransactionReceipt, "transactionHash" | "blockNumber" | "blockHash">,
+  stage: Stage,
+): Promise<boolean> {
+  const { client, settings, identity } = context;
+  const { until = defaultFinality(identity) } = stage;
+  if (until === "latest") return true;
+  const { typicalFinalityMs = typicalMs(identity.chainId, until) } = stage;
+  const tag = new TagWatch(context, until, typicalFinalityMs);
+  settings.onEvent?.({ kind: "waitingForFinality", tag: until, blockNumber, typicalMs: typicalFinalityMs });
+  let taggedBlock: bigint | undefined;
+  await poll(
+    { clock: systemClock, signal: settings.signal },
+    {
+      everyMs: settings.pollIntervalMs,
+      timeoutMs: stage.finalityTimeoutMs ?? patience * typicalFinalityMs,
+      mayPass: (error) => error instanceof RpcUnavailableError,
+      onTimeout: (waitedMs, fault) => {
+        const details = { tag: until, transactionHashes: [transactionHash], blockNumber, taggedBlock };
+        return fault ?? new FinalityTimeoutError(details, waitedMs);
+      },
+    },
+    async () => {
+      taggedBlock = await tag.read();
+      return tag.hasReached(blockNumber) ? true : undefined;
+    },
+  );
+  settings.onEvent?.({ kind: "final", tag: until, blockNumber });
+  const receipt = await readReceipt(client, parseTransactionHash(transactionHash));
+  return receipt?.blockHash === blockHash;
+}
+
 function isMined(ended: Ended): ended is Mined {
   return ended.receipt !== undefined;
 }
@@ -173,7 +221,7 @@ export function requireMined(ended: Ended): Mined {
 
 /** The block that a tag names, and how it moves. Falls back to a time if the endpoint does not know the tag. */
 class TagWatch {
-  readonly #context: FollowContext;
+  readonly #context: Pick<StageContext, "client" | "settings">;
   readonly #tag: FinalityTag;
   readonly #typicalMs: number;
   readonly #start = Date.now();
@@ -181,7 +229,7 @@ class TagWatch {
   #movedAt = Date.now();
   #isReported = false;
 
-  constructor(context: FollowContext, tag: FinalityTag, typicalMs: number) {
+  constructor(context: Pick<StageContext, "client" | "settings">, tag: FinalityTag, typicalMs: number) {
     this.#context = context;
     this.#tag = tag;
     this.#typicalMs = typicalMs;

@@ -302,7 +302,7 @@ describe("dstack update", () => {
   });
 
   for (const [what, args, name, code] of [
-    ["no CVM", { cvm: undefined }, "InvalidArgumentError", 2],
+    ["neither CVM nor app", { cvm: undefined, app: undefined }, "InvalidArgumentError", 2],
     ["a value with a comma on the command line", { env: `TOKEN=${secret},${secret}` }, "InvalidArgumentError", 2],
     ["a variable that is not set", { env: "DSTACK_TEST_NOT_SET" }, "InvalidArgumentError", 2],
     ["a name that every object has", { env: "constructor" }, "InvalidArgumentError", 2],

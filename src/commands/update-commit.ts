@@ -1,0 +1,299 @@
+import type { TransactionReceipt } from "viem";
+import { readEffects } from "../batch/require-effect.ts";
+import { requireChain } from "../chain/client.ts";
+import { readOwner } from "../chain/read-owner.ts";
+import { readChainIdentity } from "../chain/transactions/chain-identity.ts";
+import { waitForStage } from "../chain/transactions/finality.ts";
+import type { Ledger } from "../chain/transactions/ledger.ts";
+import { readReceipt } from "../chain/transactions/receipt.ts";
+import { safeGetCvm } from "../cloud/get-cvm.ts";
+import { type AppId, type ComposeHash, nameOfCvm, parseTransactionHash, type TransactionHash } from "../core/ids.ts";
+import { addComposeHashCall, type OwnerCall, proveCalls } from "../core/owner-calls.ts";
+import {
+  ApprovedHashChangedError,
+  InvalidArgumentError,
+  isDstackError,
+  PlanOvertakenError,
+  UpdateOvertakenError,
+} from "../errors/index.ts";
+import { describeOwnerFully } from "../output/format.ts";
+import type { Output } from "../output/output.ts";
+import { nextCommands } from "../output/plan.ts";
+import { createUpdateOutput } from "../output/update.ts";
+import type { ChangePlan, PlannedUpdate } from "../plans/change-plan.ts";
+import { findExecution } from "../plans/find-execution.ts";
+import { loadPlan } from "../plans/plan-file.ts";
+import { commitUpdates } from "../update/commit-updates.ts";
+import {
+  loadPreparedUpdates,
+  type PreparedUpdates,
+  removePreparedUpdates,
+  savePreparedUpdates,
+} from "../update/prepared-file.ts";
+import type { UpdateResult } from "../update/run.ts";
+import { parseAccept } from "./arguments.ts";
+import { type ConnectedApp, connectApp, requireCloud } from "./connect-app.ts";
+import { resolveKms } from "./connect-kms.ts";
+import type { CommandHost } from "./host.ts";
+import { preparedPath } from "./prepare-updates.ts";
+import { negativeAnswer, type TaskIo, type TaskOutcome } from "./run.ts";
+import { showEvents } from "./sending.ts";
+import { openTaskLedger } from "./signing.ts";
+import type { UpdateArguments } from "./update-arguments.ts";
+
+interface UpdatePlan extends ChangePlan {
+  readonly appId: AppId;
+  readonly update: PlannedUpdate;
+}
+
+/** `dstack update --commit`: finishes the prepared update of a plan after the owners have executed the plan. */
+export async function commitPlanned(
+  io: TaskIo,
+  args: UpdateArguments,
+  host: CommandHost,
+  file: string,
+): Promise<TaskOutcome> {
+  const plan = requireUpdatePlan(file, await loadPlan(file));
+  const app = await connectApp({ ...args, app: plan.appId, cvm: undefined }, host);
+  await requireChain(app.client, plan.chainId);
+  const path = await preparedPath(host, plan.digest);
+  const prepared = await loadPreparedUpdates(path, plan.digest);
+  if (prepared === undefined) return reportWithoutFile(plan, app, path);
+  requireSameCvms(file, plan, prepared);
+  using ledger = await openTaskLedger(args, host);
+  const findTransaction = createFindTransaction(io, plan, { app, ledger });
+  const missing = await findMissing(plan, app);
+  if (missing.length > 0) return waitForOwners(plan, app, { file, missing });
+  const results = await commitAll(io, { args, app, ledger, findTransaction }, { path, plan, prepared });
+  return {
+    result: { appId: plan.appId, chainId: plan.chainId, planDigest: plan.digest, cvms: results },
+    show: (output) => showResults(output, results),
+  };
+}
+
+function requireUpdatePlan(file: string, plan: ChangePlan): UpdatePlan {
+  const { appId, update } = plan;
+  if (appId !== undefined && update !== undefined) return { ...plan, appId, update };
+  throw new InvalidArgumentError(`${file} is the plan of dstack ${plan.task}, not of an update.`, {
+    nextStep: `Execute it with dstack plan apply ${file}. Only a plan of dstack update --prepare is committed.`,
+  });
+}
+
+/** The plan is what the owners saw. The file beside it must be about the same CVMs and hashes. */
+function requireSameCvms(file: string, { update, appId, chainId }: UpdatePlan, { updates }: PreparedUpdates): void {
+  const isSame =
+    update.cvms.length === updates.length &&
+    update.cvms.every(({ id, composeHash, previousComposeHash }, index) => {
+      const own = updates[index];
+      const isOfApp = own?.appId === appId && own.chainId === chainId && own.cvm === id;
+      return isOfApp && own.composeHash === composeHash && own.previousComposeHash === previousComposeHash;
+    });
+  if (isSame) return;
+  throw new InvalidArgumentError(`What was prepared for ${file} is not what the plan says.`, {
+    nextStep: "Nothing was committed. Prepare the update again.",
+  });
+}
+
+/** The plan may have been committed to its end, after which the file is removed. */
+async function reportWithoutFile(plan: UpdatePlan, app: ConnectedApp, path: string): Promise<TaskOutcome> {
+  const cloud = requireCloud(app.cloud, "for the update");
+  const cvms = await Promise.all(
+    plan.update.cvms.map(async ({ id, name, composeHash }) => {
+      const cvm = await safeGetCvm(cloud, { cvm: id });
+      return { cvm: id, name, composeHash, isRunning: cvm.success && cvm.data.composeHash === composeHash };
+    }),
+  );
+  if (!cvms.every(({ isRunning }) => isRunning)) {
+    throw new InvalidArgumentError("The file with the tokens and the encrypted environment of this plan is not here.", {
+      nextStep:
+        "Commit where the update was prepared, in the same project. If the file is lost, prepare the update again: hashes that the app allows already need no new signature.",
+      context: { file: path },
+    });
+  }
+  return {
+    result: { appId: plan.appId, chainId: plan.chainId, planDigest: plan.digest, cvms },
+    show: (output) => {
+      for (const { cvm: id, name, composeHash } of cvms)
+        output.line(`${nameOfCvm({ id, name })} runs ${composeHash}. Nothing is left to do.`);
+    },
+  };
+}
+
+/**
+ * The calls of the plan that nobody has made yet.
+ *
+ * @throws PlanOvertakenError if they were made and undone since
+ */
+async function findMissing(plan: UpdatePlan, { client }: ConnectedApp): Promise<readonly OwnerCall[]> {
+  const effects = await readEffects(
+    client,
+    plan.changes.map(({ call }) => call),
+  );
+  const missing = effects.flatMap(({ call, isDone }) => (isDone === false ? [call] : []));
+  if (missing.length === 0) return [];
+  const { contradictions } = await findExecution(client, { plan });
+  const undone = contradictions.filter(({ call }) => missing.includes(call));
+  if (undone.length === 0) return missing;
+  throw new PlanOvertakenError(
+    undone.map(({ call: { description }, eventName, transactionHash }) => ({
+      kind: "effect",
+      problem: `It was executed and undone: after "${description}" came ${eventName}, in ${transactionHash}.`,
+    })),
+  );
+}
+
+interface Waiting {
+  readonly file: string;
+  readonly missing: readonly OwnerCall[];
+}
+
+async function waitForOwners(
+  plan: UpdatePlan,
+  { client, network }: ConnectedApp,
+  { file, missing }: Waiting,
+): Promise<TaskOutcome> {
+  const { appId, chainId, owner, digest: planDigest } = plan;
+  const described = describeOwnerFully(await readOwner(client, { address: owner.address }));
+  return {
+    result: {
+      ...{ outcome: "waiting", appId, chainId, planDigest, owner },
+      missing: missing.map(({ description, to }) => ({ description, to })),
+    },
+    show: (output) => {
+      output.line("The owner has not executed the plan yet:");
+      output.line(`  ${described}`);
+      output.line("Missing:");
+      for (const { description } of missing) output.line(`  ${description}`);
+      output.line("Nothing was committed. Execute the plan, then run this command again.");
+      for (const line of nextCommands(owner.kind, file, network)) output.line(line);
+    },
+    exitCode: negativeAnswer,
+  };
+}
+
+interface TransactionSource {
+  readonly app: ConnectedApp;
+  readonly ledger: Ledger;
+}
+
+/** How often a transaction is looked for again that a reorganisation moved. */
+const mostLooks = 5;
+
+/**
+ * Finds the transaction that allowed a hash: named by the user, in the ledger, or in the app's logs. Waits until it is as
+ * final as the user asked for, so that a reorganisation does not undo what the cloud has started.
+ */
+function createFindTransaction(io: TaskIo, plan: UpdatePlan, source: TransactionSource) {
+  const { client, chainId, choices } = source.app;
+  const final = new Set<TransactionHash>();
+  return async (composeHash: ComposeHash): Promise<TransactionHash | undefined> => {
+    const identity = await readChainIdentity(client, chainId);
+    const settings = { pollIntervalMs: client.pollingInterval, signal: io.signal, onEvent: showEvents(io) };
+    for (let look = 1; ; look += 1) {
+      const receipt = await findReceipt(plan, source, composeHash);
+      if (receipt === undefined) return undefined;
+      const transactionHash = parseTransactionHash(receipt.transactionHash);
+      if (final.has(transactionHash)) return transactionHash;
+      const isFinal = await waitForStage({ client, identity, settings }, receipt, choices);
+      if (isFinal) final.add(transactionHash);
+      if (isFinal || look === mostLooks) return transactionHash;
+    }
+  };
+}
+
+/** @throws InvalidArgumentError, ReceiptMismatchError for a transaction that did not allow the hash */
+async function findReceipt(
+  { appId, changes, pinned }: UpdatePlan,
+  { app: { client, choices }, ledger }: TransactionSource,
+  composeHash: ComposeHash,
+): Promise<TransactionReceipt | undefined> {
+  const call = addComposeHashCall({ appId, composeHash });
+  const own = changes.filter(({ call: { data } }) => data === call.data);
+  if (own.length === 0) return undefined; // the app allowed the hash before the plan
+  const recorded = ledger.transactions({ calls: [call], states: ["mined"] }).at(-1)?.proof?.transactionHash;
+  const known = choices.transactionHash ?? recorded;
+  const receipt = known === undefined ? undefined : await readReceipt(client, known);
+  if (receipt === undefined && choices.transactionHash !== undefined) {
+    throw new InvalidArgumentError(`The chain has no mined transaction ${choices.transactionHash}.`, {
+      nextStep: "Check --transaction-hash and --network, or omit --transaction-hash.",
+      context: { transactionHash: choices.transactionHash },
+    });
+  }
+  if (receipt !== undefined) return proven(receipt, call);
+  const { transactionHashes } = await findExecution(client, { plan: { changes: own, pinned } });
+  const found = transactionHashes?.at(-1);
+  const ofOwners = found === undefined ? undefined : await readReceipt(client, found);
+  return ofOwners && proven(ofOwners, call);
+}
+
+/** The endpoint's logs prove nothing: the receipt must have the event. */
+function proven(receipt: TransactionReceipt, call: OwnerCall): TransactionReceipt {
+  proveCalls(receipt, [call]);
+  return receipt;
+}
+
+interface CommitPort {
+  readonly args: UpdateArguments;
+  readonly app: ConnectedApp;
+  readonly ledger: Ledger;
+  readonly findTransaction: (composeHash: ComposeHash) => Promise<TransactionHash | undefined>;
+}
+
+interface CommitFile {
+  readonly path: string;
+  readonly plan: Pick<ChangePlan, "digest">;
+  readonly prepared: PreparedUpdates;
+}
+
+/**
+ * Commits what is not done yet, CVM by CVM, and keeps in the file what is done. Removes the file at the end.
+ *
+ * @throws as commitUpdates
+ */
+export async function commitAll(
+  io: TaskIo,
+  { args, app, ledger, findTransaction }: CommitPort,
+  { path, plan, prepared }: CommitFile,
+): Promise<readonly UpdateResult[]> {
+  let { updates } = prepared;
+  try {
+    const results = await commitUpdates({
+      ...{ cloud: requireCloud(app.cloud, "for the update"), chain: app.client, ledger, findTransaction },
+      updates: updates.filter(({ isDone }) => !isDone),
+      kms: resolveKms(args, app),
+      acceptKeyEpochs: parseAccept("update", args.accept).has("key-epochs"),
+      waitForRollover: args.wait === true,
+      signal: io.signal,
+      onStart: ({ cvm: id, name }) => io.output.line(`\n${nameOfCvm({ id, name })}:`),
+      onStep: createUpdateOutput(io.output),
+      onDone: async ({ cvm }) => {
+        updates = updates.map((one) => (one.cvm === cvm ? { ...one, isDone: true } : one));
+        await savePreparedUpdates(path, plan.digest, { ...prepared, updates });
+      },
+    });
+    if (updates.every(({ isDone }) => isDone)) await removePreparedUpdates(path);
+    return results;
+  } catch (error) {
+    showDifference(io.output, error);
+    throw error;
+  }
+}
+
+/** Shows how the documents differ if that is why a commit was refused. */
+function showDifference(output: Output, error: unknown): void {
+  const cause = isDstackError(error) && isDstackError(error.cause) ? error.cause : error;
+  if (cause instanceof UpdateOvertakenError) output.line("\nFrom the document that runs now to the approved one:");
+  else if (cause instanceof ApprovedHashChangedError) output.line("\nFrom the approved document to the new one:");
+  else return;
+  const { difference } = cause.context;
+  for (const line of Array.isArray(difference) ? difference : []) output.line(`  ${line}`);
+}
+
+function showResults(output: Output, results: readonly UpdateResult[]): void {
+  for (const { outcome, cvm, composeHash } of results)
+    output.line(
+      outcome === "confirmed"
+        ? `The cloud has accepted the update of ${cvm} to ${composeHash}. It now restarts the CVM; --wait waits until that is done.`
+        : `${cvm} was updated, and runs ${composeHash}.`,
+    );
+}

@@ -1,0 +1,143 @@
+import { readEffects } from "../batch/require-effect.ts";
+import { readOwnership } from "../chain/read-app.ts";
+import { readOwner } from "../chain/read-owner.ts";
+import type { Ledger } from "../chain/transactions/ledger.ts";
+import type { ComposeHash } from "../core/ids.ts";
+import { addComposeHashCall, type OwnerCall } from "../core/owner-calls.ts";
+import { ContractOwnerError, isDstackError, SignerRequiredError, UpdateOvertakenError } from "../errors/index.ts";
+import { createUpdateOutput } from "../output/update.ts";
+import { planUpdate, type UpdatePlan } from "../update/plan-update.ts";
+import {
+  loadPreparedUpdates,
+  type PreparedUpdates,
+  removePreparedUpdates,
+  savePreparedUpdates,
+} from "../update/prepared-file.ts";
+import type { UpdateRequest } from "../update/run.ts";
+import { showDryRun } from "./batch-plan.ts";
+import type { AppTarget, ConnectedApp } from "./connect-app.ts";
+import { reportGenerations } from "./generations.ts";
+import type { CommandHost } from "./host.ts";
+import {
+  type ConnectedReplicas,
+  callsOfUpdate,
+  connectReplicas,
+  eachOnce,
+  fingerprintRequest,
+  prepareAll,
+  preparedPath,
+} from "./prepare-updates.ts";
+import type { TaskIo, TaskOutcome } from "./run.ts";
+import { parseSending } from "./sending.ts";
+import { openTaskLedger } from "./signing.ts";
+import type { UpdateArguments } from "./update-arguments.ts";
+import { commitAll } from "./update-commit.ts";
+import { executeCalls } from "./write.ts";
+
+export interface UpdateReplicasParameters {
+  readonly app: AppTarget;
+  readonly cvms: readonly string[];
+  readonly request: UpdateRequest;
+}
+
+/**
+ * Updates every CVM of an app that a key owns: prepares all, allows every hash and device in one batch, and then commits
+ * CVM by CVM. If it is interrupted, the same command continues.
+ */
+export async function updateReplicas(
+  io: TaskIo,
+  args: UpdateArguments,
+  host: CommandHost,
+  { app: given, cvms, request }: UpdateReplicasParameters,
+): Promise<TaskOutcome> {
+  const connected = await connectReplicas(io, host, { args, app: given, request });
+  const { app, contracts } = connected;
+  const { appId, chainId } = app;
+  if (args.dryRun) return dryRun(io, args, host, { connected, cvms });
+  const owner = await readKeyOwner(connected);
+  const digest = `0x${fingerprintRequest(connected, cvms)}` as const;
+  const path = await preparedPath(host, digest);
+  const prepared = (await loadPreparedUpdates(path, digest)) ?? (await prepareAndSave());
+  const shared = { appId, chainId, ...reportGenerations(contracts) };
+  if (prepared === undefined) {
+    return {
+      result: { ...shared, outcome: "unchanged", cvms: cvms.map((cvm) => ({ cvm, outcome: "unchanged" })) },
+      show: (output) => output.line(`All ${cvms.length} CVMs already run what was asked for. Nothing is left to do.`),
+    };
+  }
+  const lacking = await readLacking(app, prepared);
+  // As an update of one CVM, it does not ask before it sends.
+  const agreed: TaskIo = { ...io, confirm: async () => {} };
+  if (lacking.length > 0) await executeCalls(agreed, app, { calls: lacking, signer: owner, batch: undefined });
+  using ledger = await openTaskLedger(args, host);
+  const findTransaction = async (composeHash: ComposeHash) => findRecorded(ledger, app, composeHash);
+  const port = { args, app, ledger, findTransaction };
+  const results = await commitAll(io, port, { path, plan: { digest }, prepared }).catch(async (error: unknown) => {
+    const cause = isDstackError(error) ? (error.cause ?? error) : error;
+    // What was prepared is worthless. The next run prepares anew.
+    if (cause instanceof UpdateOvertakenError) await removePreparedUpdates(path);
+    throw error;
+  });
+  return {
+    result: { ...shared, outcome: "updated", cvms: results },
+    show: (output) => {
+      for (const { cvm, composeHash } of results) output.line(`${cvm} was updated, and runs ${composeHash}.`);
+    },
+  };
+
+  async function prepareAndSave(): Promise<PreparedUpdates | undefined> {
+    const all = await prepareAll(io, host, { args, connected, cvms });
+    const updates = all.flatMap(({ update }) => (update === undefined ? [] : [{ ...update, isDone: false }]));
+    if (updates.length === 0) return undefined;
+    const found = { request: digest.slice(2), updates };
+    await savePreparedUpdates(path, digest, found);
+    return found;
+  }
+}
+
+/** @throws ContractOwnerError, SignerRequiredError if no single key can sign */
+async function readKeyOwner({ app: { client, appId }, account }: ConnectedReplicas) {
+  const { owner } = await readOwnership(client, { appId });
+  const found = await readOwner(client, { address: owner });
+  const { kind } = found;
+  if (kind === "eoa" || kind === "renounced") return found;
+  if (account === undefined) throw new SignerRequiredError(["addComposeHash"], { ownerKind: kind });
+  throw new ContractOwnerError({ contract: appId, signer: account.address, owner, ownerKind: kind });
+}
+
+/** What the app does not allow yet of what the updates need. */
+async function readLacking({ client }: ConnectedApp, { updates }: PreparedUpdates): Promise<readonly OwnerCall[]> {
+  const calls = eachOnce(updates.filter(({ isDone }) => !isDone).flatMap(callsOfUpdate));
+  const effects = await readEffects(client, calls);
+  return effects.flatMap(({ call, isDone }) => (isDone === true ? [] : [call]));
+}
+
+function findRecorded(ledger: Ledger, { appId }: ConnectedApp, composeHash: ComposeHash) {
+  const calls = [addComposeHashCall({ appId, composeHash })];
+  return ledger.transactions({ calls, states: ["mined"] }).at(-1)?.proof?.transactionHash;
+}
+
+async function dryRun(
+  io: TaskIo,
+  args: UpdateArguments,
+  host: CommandHost,
+  { connected, cvms }: { readonly connected: ConnectedReplicas; readonly cvms: readonly string[] },
+): Promise<TaskOutcome> {
+  const { cloud, chain, account, request, contracts, app } = connected;
+  const { maxFeePerGas, maxPriorityFeePerGas } = parseSending(args, host.settings);
+  const told = new Set<string>();
+  const plans: UpdatePlan[] = [];
+  for (const cvm of cvms) {
+    io.output.line(`\n${cvm}:`);
+    const shared = { ...request, cloud, chain, account, maxFeePerGas, maxPriorityFeePerGas };
+    plans.push(await planUpdate({ ...shared, cvm, signal: io.signal, onStep: createUpdateOutput(io.output, told) }));
+  }
+  return {
+    result: { appId: app.appId, chainId: app.chainId, ...reportGenerations(contracts), cvms: plans },
+    show: (output) => {
+      for (const { cvm, composeHash, outcome } of plans)
+        output.line(`${cvm} ${outcome === "unchanged" ? "already runs" : "would be updated to"} ${composeHash}.`);
+      showDryRun({ output });
+    },
+  };
+}
