@@ -57,7 +57,8 @@ export interface ReadKmsStatusReturnType {
 
 export interface AskedValue {
   readonly value: Hex;
-  readonly isAllowed: boolean;
+  /** Undefined if the contract has no such list, or gave no readable answer. */
+  readonly isAllowed: boolean | undefined;
 }
 
 type ListView = "allowedOsImages" | "kmsAllowedDeviceIds" | "kmsAllowedAggregatedMrs";
@@ -113,7 +114,7 @@ export async function readKmsStatus(
   const { owner, pendingOwner, isTwoStep } = ownership;
   const valuesOf = (view: ListView) =>
     asked.flatMap((one, index) =>
-      one.view === view ? { value: one.value, isAllowed: decode(view, flags[index]) ?? false } : [],
+      one.view === view ? { value: one.value, isAllowed: decode(view, flags[index]) } : [],
     );
   return {
     blockNumber,

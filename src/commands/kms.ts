@@ -73,7 +73,12 @@ async function show(io: TaskIo, args: KmsShowArguments, host: CommandHost): Prom
   const caveat = caveatOf([status]);
   const asked = [...status.osImages, ...status.devices, ...status.measurements];
   return {
-    result: { kms, chainId, network, ...status, caveat, pendingOwner: status.pendingOwner ?? null },
+    result: {
+      ...{ kms, chainId, network, ...status, caveat, pendingOwner: status.pendingOwner ?? null },
+      osImages: status.osImages.map(toJsonValue),
+      devices: status.devices.map(toJsonValue),
+      measurements: status.measurements.map(toJsonValue),
+    },
     show: (output) => {
       for (const [label, value] of [
         ["KMS", kms],
@@ -97,10 +102,20 @@ async function show(io: TaskIo, args: KmsShowArguments, host: CommandHost): Prom
   };
 }
 
+function toJsonValue({ value, isAllowed }: AskedValue) {
+  return { value, isAllowed: isAllowed ?? null };
+}
+
 function parseList(what: string, raw: string | undefined): readonly Hex[] {
   return raw === undefined ? [] : raw.split(",").map((value) => parseFixedHex(what, value.trim(), 32));
 }
 
 function rowsOf(label: string, values: readonly AskedValue[]) {
-  return values.map(({ value, isAllowed }) => [label, `${value}  ${isAllowed ? "allowed" : "NOT ALLOWED"}`] as const);
+  const words = (isAllowed: boolean | undefined) =>
+    isAllowed === undefined
+      ? "not known: the contract's answer is not readable"
+      : isAllowed
+        ? "allowed"
+        : "NOT ALLOWED";
+  return values.map(({ value, isAllowed }) => [label, `${value}  ${words(isAllowed)}`] as const);
 }

@@ -9,10 +9,11 @@ import { describeGeneration } from "../core/generation.ts";
 import { type AppId, type ComposeHash, type DeviceId, type Hex, nameOfCvm } from "../core/ids.ts";
 import type { LintFinding } from "../core/lint/lint.ts";
 import { mapLimited } from "../core/map-limited.ts";
-import { isDstackError } from "../errors/index.ts";
+import { exitCodes } from "../errors/base.ts";
+import { InvalidArgumentError, isDstackError } from "../errors/index.ts";
 import type { KnownLists } from "../history/known-lists.ts";
 import type { ChangeOrigin } from "../history/policy.ts";
-import { describeOwnerFully, explorerLink, formatTime } from "../output/format.ts";
+import { describeOwnerFully, explorerLink, formatCount, formatTime } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import {
   type AppLists,
@@ -30,11 +31,15 @@ import type { Command, CommandHost } from "./host.ts";
 import { lint, readLintSubject, showFindings } from "./lint.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 
-export interface StatusArguments extends AppArguments, KmsArguments, HistoryArguments, OutputArguments {}
+export interface StatusArguments extends AppArguments, KmsArguments, HistoryArguments, OutputArguments {
+  /** The least severe finding that fails the task: `error` or `warning`. */
+  readonly failOn?: string | undefined;
+}
 
 export const statusCommand: Command<StatusArguments> = (args, host) => runTask(args, (io) => status(args, host, io));
 
 async function status(args: StatusArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
+  const failOn = parseFailOn(args.failOn);
   const app = await connectApp(args, host);
   const { client, appId } = app;
   const [appStatus, running] = await Promise.all([readAppStatus(client, { appId }), readRunning(app.cloud, appId)]);
@@ -63,12 +68,60 @@ async function status(args: StatusArguments, host: CommandHost, io: TaskIo): Pro
     running,
     findings: findingsOf(subject, { running, known }),
   };
-  const isSound = completeness.isComplete && !report.findings.some(({ severity }) => severity === "error");
+  const verdict = judge(report, failOn ?? "error");
   return {
-    result: toResult(report),
-    show: (output) => showStatus(output, report, client.chain),
-    exitCode: isSound ? 0 : negativeAnswer,
+    result: { ...toResult(report), failOn: failOn === undefined ? null : { severity: failOn, ...verdict } },
+    show: (output) => {
+      showStatus(output, report, client.chain);
+      if (failOn !== undefined) output.line(`\n--fail-on ${failOn}: ${describeVerdict(verdict, report)}`);
+    },
+    exitCode: exitCodeFor(verdict, failOn),
   };
+}
+
+type FailOn = "error" | "warning";
+
+/** @throws InvalidArgumentError */
+function parseFailOn(raw: string | undefined): FailOn | undefined {
+  if (raw === undefined || raw === "error" || raw === "warning") return raw;
+  throw new InvalidArgumentError("--fail-on must be error or warning.", {
+    nextStep: "Example: npx hardhat dstack status --fail-on warning.",
+  });
+}
+
+interface Verdict {
+  readonly outcome: "passed" | "failed" | "undecided";
+  readonly reason: string;
+}
+
+/** What the findings mean. Without the cloud nothing is known of the CVMs, so that a good report decides nothing. */
+function judge({ findings, known, running }: StatusReport, failOn: FailOn): Verdict {
+  const count = (wanted: LintFinding["severity"]) => findings.filter(({ severity }) => severity === wanted).length;
+  const [errors, warnings] = [count("error"), failOn === "warning" ? count("warning") : 0];
+  const grounds = [
+    ...(errors > 0 ? [formatCount(errors, "error", "errors")] : []),
+    ...(warnings > 0 ? [formatCount(warnings, "warning", "warnings")] : []),
+    ...(known.completeness.isComplete ? [] : ["an incomplete history"]),
+  ];
+  if (grounds.length > 0) return { outcome: "failed", reason: grounds.join(", ") };
+  if (running.kind === "unknown")
+    return { outcome: "undecided", reason: "the cloud did not say which CVMs the app has" };
+  if (running.kind === "known" && running.hasFailures)
+    return { outcome: "undecided", reason: "the cloud did not show every compose file" };
+  return { outcome: "passed", reason: "no such finding" };
+}
+
+function exitCodeFor({ outcome }: Verdict, failOn: FailOn | undefined): number {
+  if (outcome === "failed") return negativeAnswer;
+  return outcome === "undecided" && failOn !== undefined ? exitCodes.cloud : 0;
+}
+
+function describeVerdict({ outcome, reason }: Verdict, { running }: StatusReport): string {
+  const isCloudRead = running.kind === "known" && !running.hasFailures;
+  const read = isCloudRead
+    ? "The contract, its history and the app's CVMs were read."
+    : "The contract and its history were read. Not read: the app's CVMs or their compose files, so findings about them are missing.";
+  return `${outcome}: ${reason}. ${read}`;
 }
 
 function kmsOf(running: Running) {
@@ -298,6 +351,8 @@ export type Running =
       readonly documents: readonly AppCompose[];
       /** One sentence for each document that was not read. */
       readonly unread: readonly string[];
+      /** Whether the cloud failed to show a document. */
+      readonly hasFailures: boolean;
     };
 
 /** Each document is fetched once per hash, up to this many hashes. */
@@ -318,6 +373,7 @@ export async function readRunning(cloud: CloudClient | undefined, appId: AppId):
       kind: "known",
       cvms,
       documents: replies.flatMap((reply) => (reply.success ? [reply.data] : [])),
+      hasFailures: replies.some(({ success }) => !success),
       unread: [
         ...replies.flatMap((reply) =>
           reply.success ? [] : `The document of ${nameOfCvm(reply.cvm)} was not checked: ${reply.error.message}`,

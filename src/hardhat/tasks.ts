@@ -246,6 +246,12 @@ export const statusTasks = [
     .addOption(storeOption)
     .addOption(fromBlockOption)
     .addOption(indexOption)
+    .addOption(
+      optional(
+        "failOn",
+        "Exit code 6 for findings from this severity on, 4 if the cloud does not answer: error, warning",
+      ),
+    )
     .addFlag(jsonFlag)
     .setAction(run(async () => (await import("../commands/status.ts")).statusCommand))
     .build(),

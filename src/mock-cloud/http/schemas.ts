@@ -117,7 +117,7 @@ export const refusals = {
 } as const;
 
 /** Endpoints that change a CVM, which may be busy. */
-export const mutationRefusals = { ...refusals, 409: anyErrorSchema } as const;
+export const mutationRefusals = { ...refusals, 409: anyErrorSchema, 507: plainErrorBodySchema } as const;
 
 /** Endpoints that work in two phases. */
 export const twoPhaseRefusals = {

@@ -121,11 +121,15 @@ function toTransport(rpc: OnChainKmsSeed["rpc"], timeoutMs: number): Transport {
   return http(rpc, {
     retryCount: 0,
     timeout: 0,
-    fetchFn: (input, init) => {
+    fetchFn: async (input, init) => {
       // The time limit covers the whole answer. viem's own time limit covers only the headers.
       const timeout = AbortSignal.timeout(timeoutMs);
       const signal = init?.signal ? AbortSignal.any([init.signal, timeout]) : timeout;
-      return fetch(input, { ...init, redirect: "manual", signal });
+      const response = await fetch(input, { ...init, redirect: "manual", signal });
+      if (response.status < 400) return response;
+      // viem loses the status of an error if its body is not the JSON that its header announces.
+      const { body, status, statusText } = response;
+      return new Response(body, { status, statusText, headers: { "content-type": "text/plain" } });
     },
   });
 }

@@ -1,15 +1,19 @@
 import { createHash } from "node:crypto";
 import { expect } from "chai";
-import { getAddress, type Hex } from "viem";
+import { encodeFunctionData, getAddress, type Hex, numberToHex } from "viem";
 import { writeContract } from "viem/actions";
+import { base } from "viem/chains";
 import { setAllowAnyDevice } from "../../../../src/chain/set-allow-any-device.ts";
 import { parseAppId } from "../../../../src/core/ids.ts";
-import { dstackAppAbi } from "../../../../src/generated/abi.ts";
+import { dstackAppAbi, dstackKmsAbi } from "../../../../src/generated/abi.ts";
 import { devAccount, devPrivateKey } from "../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { projectOf, runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
+import { sendJson, startServer } from "../../../support/update/http-server.ts";
 
 const newValue: Hex = `0x${createHash("sha256").update("something new").digest("hex")}`;
+
+const isMulticall = (address: string) => address.toLowerCase() === base.contracts.multicall3.address.toLowerCase();
 
 describe("tasks dstack kms and dstack boot-check", () => {
   let world: World;
@@ -46,6 +50,32 @@ describe("tasks dstack kms and dstack boot-check", () => {
       const refused = await run(["kms", "show"], { osImage: `${knownImage()},${newValue}`, device: newValue });
       expect(refused.exitCode).to.equal(6);
       expect(refused.stdout).to.include(`${knownImage()}  allowed`).and.to.include(`${newValue}  NOT ALLOWED`);
+    });
+
+    it("says of an answer that it cannot read that it is not known", async () => {
+      const view = encodeFunctionData({ abi: dstackKmsAbi, functionName: "allowedOsImages", args: [knownImage()] });
+      const rpc = await startServer(async (response, { body }) => {
+        const call = JSON.parse(body) as { id: number; method: string; params?: [{ to?: string; data?: string }] };
+        const { to = "", data } = call.params?.[0] ?? {};
+        const lie = data === view ? numberToHex(2, { size: 32 }) : isMulticall(to) ? "0x" : undefined;
+        if (call.method === "eth_call" && lie !== undefined)
+          return sendJson(response, 200, { jsonrpc: "2.0", id: call.id, result: lie });
+        const headers = { "content-type": "application/json" };
+        sendJson(response, 200, await (await fetch(world.chain.rpcUrl, { method: "POST", headers, body })).json());
+      });
+      const networks = { world: { type: "http", url: rpc.url } } as const;
+      const hre = await projectOf(world, { kms: world.contracts.kms }, { networks });
+      const args = { osImage: knownImage() };
+      const [shown, json] = [
+        await runTask(hre, ["kms", "show"], args),
+        await runTask(hre, ["kms", "show"], { ...args, json: true }),
+      ];
+      expect(shown.stdout).to.include(`${knownImage()}  not known: the contract's answer is not readable`);
+      expect([shown.exitCode, json.json<{ osImages: unknown }>().osImages]).to.deep.equal([
+        6,
+        [{ value: knownImage(), isAllowed: null }],
+      ]);
+      await rpc.close();
     });
 
     it("uses the configured KMS, although the cloud names another", async () => {

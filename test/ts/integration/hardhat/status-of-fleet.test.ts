@@ -33,7 +33,7 @@ describe("an app with two CVMs of one name", () => {
     const { stdout } = await run(["status"]);
     expect(stdout)
       .to.include(`${first.composeHash}\n      runs on ${first.name} (${first.id})\n`)
-      .and.to.include(`${second.composeHash}  is on ${second.name} (${second.id}), which is stopped\n`)
+      .and.to.include(`${second.composeHash}\n      is on ${second.name} (${second.id}), which is stopped\n`)
       .and.to.include(`  hosts ${first.name} (${first.id})\n`)
       .and.to.include(`  hosts ${second.name} (${second.id}), which is stopped\n`);
     await control(world, second.id, "start");

@@ -89,6 +89,7 @@ describe("tasks dstack status and dstack history", () => {
     }
     expect(status.findings.map(({ rule }) => rule)).to.have.members([
       "mutable-image",
+      "any-device",
       "devices-without-effect",
       "guest-too-old-to-rotate",
       "eoa-owner",
@@ -131,6 +132,45 @@ describe("tasks dstack status and dstack history", () => {
     const wrongKey = await run("status", { json: true }, { cloud: { apiKey: "wrong", baseUrl: world.cloud.baseUrl } });
     expect(wrongKey.exitCode).to.equal(0);
     expect(wrongKey.json<Status>().cloud).to.include({ kind: "unknown" });
+  });
+
+  describe("status --fail-on", () => {
+    const judge = (failOn: string, config: DstackUserConfig = {}) => run("status", { failOn }, config);
+
+    it("fails from the named severity on, and says because of what", async () => {
+      const warned = await judge("warning");
+      expect([warned.exitCode, warned.stdout]).to.satisfy(
+        ([code, text]: [unknown, string]) =>
+          code === 6 && /^--fail-on warning: failed: \d+ warnings?\. The contract, .* were read\.$/m.test(text),
+      );
+      const passed = await judge("error");
+      expect([passed.exitCode, passed.stdout.includes("--fail-on error: passed")]).to.deep.equal([0, true]);
+      const json = (await run("status", { failOn: "warning", json: true })).json<{ failOn: object }>();
+      expect(json.failOn).to.include({ severity: "warning", outcome: "failed" });
+      expect((await run("status", { json: true })).json()).to.have.property("failOn", null);
+    });
+
+    it("decides nothing, with exit code 4, while the cloud does not answer or refuses the key", async () => {
+      const down = { baseUrl: `http://127.0.0.1:${await closedPort()}/api/v1`, apiKey: world.apiKey };
+      for (const cloud of [down, { baseUrl: world.cloud.baseUrl, apiKey: "wrong" }]) {
+        const { exitCode, stdout } = await judge("error", { cloud });
+        expect(exitCode).to.equal(4);
+        expect(stdout)
+          .to.include("--fail-on error: undecided: the cloud did not say which CVMs the app has.")
+          .and.to.include("Not read: the app's CVMs or their compose files")
+          .and.to.include(newHash);
+      }
+    });
+
+    it("says without an API key what it did not read", async () => {
+      const { exitCode, stdout } = await judge("error", { cloud: { baseUrl: world.cloud.baseUrl } });
+      expect(exitCode).to.equal(0);
+      expect(stdout).to.include("Not read: the app's CVMs");
+    });
+
+    it("refuses another severity", async () => {
+      expect((await judge("note")).stderr).to.include("--fail-on must be error or warning.");
+    });
   });
 
   describe("with an endpoint that fails", () => {

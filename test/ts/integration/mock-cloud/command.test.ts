@@ -162,6 +162,8 @@ describe("the command dstack-toolkit mock-cloud", () => {
     const secret = "sekret-1234567890";
     const answers: Readonly<Record<string, [status: number, body: string, told: string]>> = {
       key: [401, `{"error":"invalid api key ${secret}"}`, 'HTTP 401: "invalid api key [hidden]"'],
+      noJson: [401, "no such key", 'HTTP 401: "no such key"'],
+      noContent: [429, "", "HTTP 429: Too Many Requests"],
       busy: [429, '{"error":"slow down"}', 'HTTP 429: "slow down"'],
       moved: [302, "{}", "HTTP 302: Found"],
       page: [200, "<html>Sign in</html>", "its answer is not JSON-RPC"],
