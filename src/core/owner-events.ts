@@ -53,18 +53,19 @@ export function watchedContracts(calls: readonly OwnerCall[]): readonly WatchedC
 }
 
 /**
- * The events that these calls of `owner` cause, in their order. A call of a timelock causes one event for each call of
- * its operation.
+ * The events that these calls cause, in their order. A call of a timelock causes one event for each call of its
+ * operation. `owner` is the new owner after a call of `acceptOwnership`; if it is absent, any is accepted.
  */
-export function expectedEvents(calls: readonly OwnerCall[], owner: Address): readonly ExpectedEvent[] {
+export function expectedEvents(calls: readonly OwnerCall[], owner: Address | undefined): readonly ExpectedEvent[] {
   return calls.flatMap((call, position) => eventsOfCall(call, owner).map((event) => ({ ...event, position })));
 }
 
-function eventsOfCall(call: OwnerCall, owner: Address): Omit<ExpectedEvent, "position">[] {
+function eventsOfCall(call: OwnerCall, owner: Address | undefined): Omit<ExpectedEvent, "position">[] {
   const { contract, to: address, functionName, proof } = call;
   const request = contract === "timelock" ? readRequest(functionName, call.args) : undefined;
   if (request === undefined || request.kind === "cancel") {
-    const args = functionName === "acceptOwnership" ? { ...proof.args, newOwner: owner } : proof.args;
+    const isAccepting = functionName === "acceptOwnership" && owner !== undefined;
+    const args = isAccepting ? { ...proof.args, newOwner: owner } : proof.args;
     return [{ address, eventNames: proof.eventNames, args }];
   }
   const inner = callsInOperation(call);

@@ -1,20 +1,8 @@
-import { getBlockNumber } from "viem/actions";
 import { type ChainClient, requireChain } from "../chain/client.ts";
-import { withRpcErrors } from "../chain/rpc-errors.ts";
-import { parseTransactionHash, type TransactionHash } from "../core/ids.ts";
-import {
-  compareEvents,
-  type ExpectedEvent,
-  expectedEvents,
-  isUndoneBy,
-  type OwnerEvent,
-  ownerEvents,
-  type WatchedContract,
-} from "../core/owner-events.ts";
-import { RangeSize } from "../history/block-ranges.ts";
-import { compareChanges } from "../history/policy.ts";
-import { scanLogs } from "../history/scan-logs.ts";
+import type { TransactionHash } from "../core/ids.ts";
+import { compareEvents, type ExpectedEvent, expectedEvents } from "../core/owner-events.ts";
 import type { ChangePlan, PlannedChange } from "../plans/change-plan.ts";
+import { findContradictions, type PlacedEvent, readOwnerEvents } from "../plans/find-execution.ts";
 import {
   contractsOf,
   type ExecutablePlan,
@@ -24,7 +12,7 @@ import {
   type RefusedExecution,
 } from "./prove-execution.ts";
 
-export interface FindExecutionParameters extends Pick<ProveExecutionParameters, "safeTxHash" | "operationId"> {
+export interface FindProvenExecutionParameters extends Pick<ProveExecutionParameters, "safeTxHash" | "operationId"> {
   /** @default the latest block */
   readonly toBlock?: bigint | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -50,11 +38,6 @@ export type FoundExecution =
   | RefusedExecution
   | { readonly kind: "not-applied" };
 
-/** An event with its place in the chain. */
-interface PlacedEvent extends OwnerEvent {
-  readonly transactionHash: TransactionHash;
-}
-
 /**
  * Finds the transaction that executed a plan, by the events of the planned contracts after the plan's pinned block.
  * Also tells if only some of the planned changes were made, or if they were taken back since. Trusts the endpoint for
@@ -62,10 +45,10 @@ interface PlacedEvent extends OwnerEvent {
  *
  * @throws WrongChainError, LogsRefusedError, LogsUnavailableError, RpcUnavailableError, the signal's reason
  */
-export async function findExecution(
+export async function findProvenExecution(
   client: ChainClient,
   plan: ExecutablePlan & Pick<ChangePlan, "pinned">,
-  { toBlock, signal, ...demands }: FindExecutionParameters = {},
+  { toBlock, signal, ...demands }: FindProvenExecutionParameters = {},
 ): Promise<FoundExecution> {
   await requireChain(client, plan.chainId);
   const calls = plan.changes.map(({ call }) => call);
@@ -73,32 +56,26 @@ export async function findExecution(
   const expected = expectedEvents(calls, plan.owner.address);
   const fromBlock = plan.pinned.number + 1n;
   const events = await readOwnerEvents(client, { contracts, fromBlock, toBlock, signal });
+  const contradictions = findContradictions(calls, { expected, events });
+  const contradicted = plan.changes.filter((change) => contradictions.some(({ call }) => call === change.call));
   let refused: RefusedExecution | undefined;
   for (const transactionHash of new Set(events.map((event) => event.transactionHash))) {
     const own = events.filter((event) => event.transactionHash === transactionHash);
     if (compareEvents(expected, own).missing.length > 0) continue;
     const verdict = await proveExecution(client, plan, { transactionHash, ...demands });
-    if (verdict.kind === "applied") {
-      const end = events.findLastIndex((event) => event.transactionHash === transactionHash);
-      return { ...verdict, transactions: [transactionHash], undone: undoneAfter(plan.changes, events, end) };
-    }
+    if (verdict.kind === "applied") return { ...verdict, transactions: [transactionHash], undone: contradicted };
     refused = verdict;
   }
   if (refused !== undefined) return refused;
-  return findParts(client, plan, { events, expected, isDemanding: Object.values(demands).some(Boolean) });
-}
-
-function undoneAfter(
-  changes: readonly PlannedChange[],
-  events: readonly OwnerEvent[],
-  index: number,
-): readonly PlannedChange[] {
-  return changes.filter(({ call }) => events.slice(index + 1).some((event) => isUndoneBy(call, event)));
+  const isDemanding = demands.safeTxHash !== undefined || demands.operationId !== undefined;
+  return findParts(client, plan, { events, expected, contradicted, isDemanding });
 }
 
 interface FindPartsParameters {
   readonly events: readonly PlacedEvent[];
   readonly expected: readonly ExpectedEvent[];
+  /** Planned changes after which the value was changed otherwise. */
+  readonly contradicted: readonly PlannedChange[];
   /** Whether the caller names the Safe transaction or the operation, which is one. */
   readonly isDemanding: boolean;
 }
@@ -106,18 +83,12 @@ interface FindPartsParameters {
 async function findParts(
   client: ChainClient,
   plan: ExecutablePlan,
-  { events, expected, isDemanding }: FindPartsParameters,
+  { events, expected, contradicted, isDemanding }: FindPartsParameters,
 ): Promise<FoundExecution> {
   const { found, missing } = compareEvents(expected, events);
   const isMade = (_: PlannedChange, position: number) => missing.every((event) => event.position !== position);
   const made = plan.changes.filter(isMade);
-  const undone = made.filter((change) => {
-    const position = plan.changes.indexOf(change);
-    const last = Math.max(
-      ...found.filter((one) => one.position === position).map(({ event }) => events.indexOf(event)),
-    );
-    return undoneAfter([change], events, last).length > 0;
-  });
+  const undone = made.filter((change) => contradicted.includes(change));
   const transactions = [...new Set(found.map(({ event }) => event.transactionHash))];
   if (made.length === 0) return { kind: "not-applied" };
   const open = plan.changes.filter((change) => !made.includes(change));
@@ -134,37 +105,4 @@ async function findParts(
     last = verdict;
   }
   return last === undefined ? { kind: "not-applied" } : { ...last, transactions, undone };
-}
-
-const requestsAtOnce = 8;
-const retryDelayMs = 250;
-
-interface ReadEventsParameters extends Pick<FindExecutionParameters, "toBlock" | "signal"> {
-  readonly contracts: readonly WatchedContract[];
-  readonly fromBlock: bigint;
-}
-
-/** The owner events of all these contracts, in the order of the chain. */
-async function readOwnerEvents(
-  client: ChainClient,
-  { contracts, fromBlock, signal, ...parameters }: ReadEventsParameters,
-): Promise<readonly PlacedEvent[]> {
-  const toBlock =
-    parameters.toBlock ??
-    (await withRpcErrors(client, "reading the latest block", () => getBlockNumber(client, { cacheTime: 0 })));
-  if (toBlock < fromBlock) return [];
-  const found: (PlacedEvent & { readonly blockNumber: bigint })[] = [];
-  const size = new RangeSize();
-  for (const contract of contracts) {
-    const { address } = contract;
-    await scanLogs(client, {
-      ...{ address, ranges: [{ fromBlock, toBlock }], concurrency: requestsAtOnce, size, retryDelayMs, signal },
-      onLogs: (_, logs) => {
-        for (const { blockNumber, transactionHash, ...log } of logs)
-          for (const event of ownerEvents([{ ...log, address }], [contract]))
-            found.push({ ...event, blockNumber, transactionHash: parseTransactionHash(transactionHash) });
-      },
-    });
-  }
-  return found.toSorted(compareChanges);
 }

@@ -32,7 +32,7 @@ import { encodeSafeSignatures, type SafeSignature } from "../../../../src/core/s
 import { executeCall, operationOf, scheduleCall } from "../../../../src/core/timelock.ts";
 import { hashOperationBatch, noPredecessor } from "../../../../src/core/timelock-calls.ts";
 import { ExecutionNotProvenError, WrongChainError } from "../../../../src/errors/index.ts";
-import { findExecution } from "../../../../src/governance/find-execution.ts";
+import { findProvenExecution } from "../../../../src/governance/find-execution.ts";
 import {
   type ExecutablePlan,
   type ProveExecutionParameters,
@@ -213,7 +213,7 @@ describe("the proof that a transaction executed a plan", () => {
       const transactionHash = await send(owner, forger, "0x");
       expect(await topicOf(transactionHash)).to.equal(topic);
       expect(await reasonOf(plan, { transactionHash })).to.equal("missing-event");
-      expect(await findExecution(world.client, plan)).to.deep.equal({ kind: "not-applied" });
+      expect(await findProvenExecution(world.client, plan)).to.deep.equal({ kind: "not-applied" });
       const own = await sendCall(owner, addComposeHashCall({ appId, composeHash: first }));
       expect(await topicOf(own)).to.equal(topic);
     });
@@ -257,7 +257,10 @@ describe("the proof that a transaction executed a plan", () => {
         });
         const other: Hex = `0x${"ab".repeat(32)}`;
         expect(await reasonOf(plan, { transactionHash, safeTxHash: other })).to.equal("other-safe-transaction");
-        expect(await findExecution(client, plan, { safeTxHash })).to.deep.include({ kind: "applied", safeTxHash });
+        expect(await findProvenExecution(client, plan, { safeTxHash })).to.deep.include({
+          kind: "applied",
+          safeTxHash,
+        });
       });
 
       it("tells that the Safe mined it, but the call inside failed", async () => {
@@ -271,7 +274,7 @@ describe("the proof that a transaction executed a plan", () => {
         expect(verdict).to.deep.include({ kind: "refused", reason: "safe-failed" });
         expect(verdict.kind === "refused" && verdict.message).to.contain("the call inside failed");
         expect(await reasonOf(plan, { transactionHash })).to.equal("safe-failed");
-        expect(await findExecution(client, plan)).to.deep.equal({ kind: "not-applied" });
+        expect(await findProvenExecution(client, plan)).to.deep.equal({ kind: "not-applied" });
         const alone = await planOf("safe", address, calls.slice(0, 1));
         expect(await reasonOf(alone, { transactionHash })).to.equal("safe-failed");
       });
@@ -354,7 +357,7 @@ describe("the proof that a transaction executed a plan", () => {
     expect(await reasonOf(plan, { transactionHash, operationId: other })).to.equal("other-operation");
     const bySafe = await planOf("safe", safe, calls);
     expect(await reasonOf(bySafe, { transactionHash })).to.equal("not-by-owner");
-    expect(await findExecution(client, plan)).to.deep.include({ kind: "applied", operationId, transactionHash });
+    expect(await findProvenExecution(client, plan)).to.deep.include({ kind: "applied", operationId, transactionHash });
   });
 
   describe("in the logs", () => {
@@ -362,28 +365,28 @@ describe("the proof that a transaction executed a plan", () => {
       const { client, owner, appId } = world;
       const calls = [...additions(appId), setAllowAnyDeviceCall({ appId, allowAny: true })];
       const plan = await planOf("key", owner.address, calls);
-      expect(await findExecution(client, plan)).to.deep.equal({ kind: "not-applied" });
+      expect(await findProvenExecution(client, plan)).to.deep.equal({ kind: "not-applied" });
       const sent: Hex[] = [];
       for (const call of calls) {
         sent.push(await sendCall(owner, call));
-        const found = await findExecution(client, plan);
+        const found = await findProvenExecution(client, plan);
         if (sent.length === calls.length) break;
         expect(found).to.deep.include({
           ...{ kind: "partly-applied", undone: [], transactions: sent },
           ...{ done: plan.changes.slice(0, sent.length), open: plan.changes.slice(sent.length) },
         });
       }
-      expect(await findExecution(client, plan)).to.deep.include({
+      expect(await findProvenExecution(client, plan)).to.deep.include({
         ...{ kind: "applied", by: "key", transactions: sent, transactionHash: sent.at(-1), undone: [] },
       });
 
       await sendCall(owner, removeComposeHashCall({ appId, composeHash: first }));
       await sendCall(owner, setAllowAnyDeviceCall({ appId, allowAny: false }));
-      expect(await findExecution(client, plan)).to.deep.include({
+      expect(await findProvenExecution(client, plan)).to.deep.include({
         ...{ kind: "partly-applied", done: [plan.changes[1]], open: [], undone: [plan.changes[0], plan.changes[2]] },
       });
       // Events before the pinned block belong to another execution.
-      expect(await findExecution(client, await planOf("key", owner.address, calls))).to.deep.equal({
+      expect(await findProvenExecution(client, await planOf("key", owner.address, calls))).to.deep.equal({
         kind: "not-applied",
       });
     });
@@ -395,10 +398,10 @@ describe("the proof that a transaction executed a plan", () => {
       const plan = await planOf("safe", address, calls);
       const more = addComposeHashCall({ appId, composeHash: second });
       const larger = await executeInSafe("1.5.0", [...calls, more]);
-      expect(await findExecution(client, plan)).to.deep.include({ kind: "refused", reason: "extra-event" });
+      expect(await findProvenExecution(client, plan)).to.deep.include({ kind: "refused", reason: "extra-event" });
       await executeInSafe("1.5.0", [removeComposeHashCall({ appId, composeHash: first })]);
       const whole = await planOf("safe", address, [...calls, more]);
-      expect(await findExecution(client, { ...whole, pinned: plan.pinned })).to.deep.include({
+      expect(await findProvenExecution(client, { ...whole, pinned: plan.pinned })).to.deep.include({
         ...{ kind: "applied", safeTxHash: larger.safeTxHash, undone: whole.changes.slice(0, 1) },
       });
     });
