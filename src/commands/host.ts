@@ -2,6 +2,7 @@ import type { Abi, Account, Address, Hex } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import type { FinalityTag } from "../chain/transactions/chain-identity.ts";
 import type { AppId, ComposeHash, DeviceId } from "../core/ids.ts";
+import type { WalletRequest } from "../governance/safe-sign.ts";
 import type { LogIndexKind } from "../history/log-index.ts";
 
 /**
@@ -37,6 +38,12 @@ export interface CommandHost {
    * @throws InvalidArgumentError if there is none, or several
    */
   readonly readContract: (name: string) => Promise<ProjectContract>;
+  /**
+   * A hardware wallet that signs as one of the wanted addresses.
+   *
+   * @throws InvalidArgumentError if the configuration has no hardware wallet with one of them; WrongChainError
+   */
+  readonly readHardwareWallet: (parameters: ReadHardwareWalletParameters) => Promise<HardwareWallet>;
 }
 
 /** A compiled contract of the user's project. */
@@ -80,6 +87,18 @@ export interface ReadSignerParameters {
   readonly purpose: string;
 }
 
+/** A wallet that shows what it signs on its own screen. */
+export interface HardwareWallet {
+  /** The account that it signs as. */
+  readonly address: Address;
+  readonly request: WalletRequest;
+}
+
+export interface ReadHardwareWalletParameters {
+  readonly chain: ConnectedChain;
+  readonly wanted: readonly Address[];
+}
+
 /** A setting that is read only when it is needed, such as a secret of an encrypted keystore. */
 export interface LazySetting {
   readonly get: () => Promise<string>;
@@ -106,6 +125,12 @@ export interface DstackConfig {
     readonly index: { readonly url: string; readonly kind: LogIndexKind | undefined } | undefined;
     /** Empty if not set. */
     readonly indexApiKey: LazySetting;
+  };
+  readonly safe: {
+    /** Address of the Safe transaction service; undefined if the configuration names none. */
+    readonly service: string | undefined;
+    /** Empty if not set. */
+    readonly apiKey: LazySetting;
   };
   readonly cloud: {
     readonly baseUrl: LazySetting;

@@ -101,13 +101,13 @@ async function apply(io: TaskIo, args: PlanApplyArguments, host: CommandHost): P
   return { result: { ...described, ...sent, findings } };
 }
 
-interface ConnectedPlan {
+export interface ConnectedPlan {
   readonly plan: ChangePlan;
   readonly chain: ConnectedChain & Signing & { readonly app?: ConnectedApp | undefined };
   readonly source: ReasonSource;
 }
 
-async function connectPlan(io: TaskIo, args: PlanCheckArguments, host: CommandHost): Promise<ConnectedPlan> {
+export async function connectPlan(io: TaskIo, args: PlanCheckArguments, host: CommandHost): Promise<ConnectedPlan> {
   const plan = await loadPlan(args.file);
   const { signal } = io;
   if (plan.appId === undefined) {

@@ -51,7 +51,7 @@ export class SafeServiceError extends CloudError {
 }
 
 function adviceOn(status: number): string {
-  if (status === 401 || status === 403) return "Check the service's API key, dstack.safe.apiKey.";
+  if (status === 401 || status === 403) return "Check the API key of the service: `apiKey`.";
   if (status === 404) return "Check the address of the service, and that it serves this chain and this Safe.";
   if (status === 429 || status >= 500) return "Try again later.";
   return "Check the address of the service. The service's own words say what it refuses.";

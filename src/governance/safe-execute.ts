@@ -1,38 +1,32 @@
-import { type Abi, parseAbi, type TransactionReceipt } from "viem";
+import type { Abi, TransactionReceipt } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import type { PricedTransaction } from "../chain/transactions/price.ts";
 import { openSender, type Sender } from "../chain/transactions/sender.ts";
 import type { SenderParameters, SentTransaction } from "../chain/transactions/sender-parameters.ts";
 import { readGas, simulateCall } from "../chain/transactions/simulate.ts";
-import { decodeEvents } from "../core/events.ts";
 import type { Hex } from "../core/ids.ts";
 import { safeGasCeilingOf } from "../core/order-calls.ts";
-import { type OwnerCall, proveCalls } from "../core/owner-calls.ts";
+import type { OwnerCall } from "../core/owner-calls.ts";
 import { hashSafeTx, type SafeTx } from "../core/safe.ts";
 import { encodeExecTransaction, execTransactionAbi } from "../core/safe-calldata.ts";
 import { objectionsToSafeTx } from "../core/safe-objections.ts";
 import { encodeSafeSignatures, type SafeSignature } from "../core/safe-signing.ts";
 import {
   ContractRevertedError,
-  ReceiptMismatchError,
   SafeConfirmationsError,
   SafeNonceError,
   UnplannedSafeTransactionError,
 } from "../errors/index.ts";
 import { readSafe, type SafeAccount } from "./safe-account.ts";
 import type { RejectedConfirmation } from "./safe-confirmations.ts";
+import { proveSafeExecution } from "./safe-receipt.ts";
 
-export interface ExecuteSafeTransactionParameters extends SenderParameters {
+export interface ResumeSafeExecutionParameters extends SenderParameters {
   /** The Safe, as the chain describes it. */
   readonly safeAccount: SafeAccount;
-  readonly safeTx: SafeTx;
+  readonly safeTxHash: Hex;
   /** The calls that the transaction must make. */
   readonly calls: readonly OwnerCall[];
-  /** Checked: see `checkConfirmations`. */
-  readonly confirmations: readonly SafeSignature[];
-  readonly rejected?: readonly RejectedConfirmation[] | undefined;
-  /** Called before something is signed. It is not called for what an earlier run has sent. */
-  readonly onReady?: ((transaction: PricedTransaction) => Promise<void>) | undefined;
 }
 
 export interface ExecutedSafeTransaction {
@@ -46,6 +40,30 @@ export interface ExecutedSafeTransaction {
 const functionName = "execTransaction";
 
 /**
+ * Completes what an earlier run recorded for this Safe transaction. Needs no signatures of the owners. Undefined if the
+ * ledger holds nothing that can still be mined.
+ *
+ * @throws ReceiptMismatchError if the receipt does not show each planned change, and what the sender throws
+ */
+export async function resumeSafeExecution(
+  client: ChainClient,
+  parameters: ResumeSafeExecutionParameters,
+): Promise<ExecutedSafeTransaction | undefined> {
+  using sender = await openSafeSender(client, parameters);
+  await sender.resume();
+  return findMined(sender, parameters.safeTxHash) && finish(sender, parameters.safeTxHash);
+}
+
+export interface ExecuteSafeTransactionParameters extends Omit<ResumeSafeExecutionParameters, "safeTxHash"> {
+  readonly safeTx: SafeTx;
+  /** Checked: see `checkConfirmations`. */
+  readonly confirmations: readonly SafeSignature[];
+  readonly rejected?: readonly RejectedConfirmation[] | undefined;
+  /** Called before something is signed. It is not called for what an earlier run has sent. */
+  readonly onReady?: ((transaction: PricedTransaction) => Promise<void>) | undefined;
+}
+
+/**
  * Executes a Safe transaction. Any account can pay for it. The ledger records it by its Safe transaction hash, so
  * another run, also with other signatures, completes the recorded one and never pays for a second.
  *
@@ -55,22 +73,14 @@ const functionName = "execTransaction";
  */
 export async function executeSafeTransaction(
   client: ChainClient,
-  parameters: ExecuteSafeTransactionParameters,
+  { safeTx, confirmations, rejected, onReady, ...parameters }: ExecuteSafeTransactionParameters,
 ): Promise<ExecutedSafeTransaction> {
-  const { safeAccount, safeTx, calls, confirmations, rejected, onReady, ...sending } = parameters;
+  const { safeAccount, calls } = parameters;
   const { safe } = safeAccount;
   const safeTxHash = hashSafeTx(safeTx, safeAccount);
   const objections = objectionsToSafeTx(safeTx, { safe, calls });
   if (objections.length > 0) throw new UnplannedSafeTransactionError(safeTxHash, objections);
-  using sender = await openSender(
-    client,
-    { ...sending, chainId: safeAccount.chainId },
-    {
-      ...{ purpose: { kind: "safe", safeTxHash }, calls, title: functionName },
-      prove: (receipt, { purpose, calls }) =>
-        requireExecution(receipt, { safe, safeTxHash: purpose.safeTxHash ?? safeTxHash, calls }),
-    },
-  );
+  using sender = await openSafeSender(client, { ...parameters, safeTxHash });
   await sender.resume();
   if (findMined(sender, safeTxHash) === undefined) {
     const signatures = encodeSafeSignatures(requireConfirmed(safeAccount, { safeTxHash, confirmations, rejected }));
@@ -82,6 +92,23 @@ export async function executeSafeTransaction(
     await onReady?.({ to: safe, data, gas, gasLimit });
     await sender.send([{ to: safe, data, gas: gasLimit, functionName, calls }]);
   }
+  return finish(sender, safeTxHash);
+}
+
+function openSafeSender(
+  client: ChainClient,
+  { safeAccount, safeTxHash, calls, ...sending }: ResumeSafeExecutionParameters,
+): Promise<Sender> {
+  const { safe, chainId } = safeAccount;
+  const parameters = { ...sending, chainId };
+  return openSender(client, parameters, {
+    ...{ purpose: { kind: "safe", safeTxHash }, calls, title: functionName },
+    prove: (receipt, { purpose, calls }) =>
+      void proveSafeExecution(receipt, { safe, safeTxHash: purpose.safeTxHash ?? safeTxHash, calls }),
+  });
+}
+
+async function finish(sender: Sender, safeTxHash: Hex): Promise<ExecutedSafeTransaction> {
   await sender.finish();
   sender.complete();
   const executed = findMined(sender, safeTxHash);
@@ -119,7 +146,7 @@ async function requireTurn(client: ChainClient, { safe, chainId }: SafeAccount, 
   if (nonce === next) return;
   const used = {
     problem: "is used: the Safe has executed a transaction with it",
-    nextStep: "Find out which with `dstack safe verify`, then propose the plan again.",
+    nextStep: "Find out what it has executed, then propose the plan again.",
   };
   const early = {
     problem: `is not next: the Safe first executes nonce ${next}`,
@@ -154,26 +181,4 @@ async function simulate(client: ChainClient, call: Parameters<typeof simulateCal
       { cause: error },
     );
   }
-}
-
-const executionAbi = parseAbi(["event ExecutionSuccess(bytes32 indexed txHash, uint256 payment)"]);
-/** Before version 1.4.0, the hash was not indexed. */
-const earlierAbi = parseAbi(["event ExecutionSuccess(bytes32 txHash, uint256 payment)"]);
-
-/** @throws ReceiptMismatchError */
-function requireExecution(
-  receipt: TransactionReceipt,
-  { safe, safeTxHash, calls }: { readonly safe: Hex; readonly safeTxHash: Hex; readonly calls: readonly OwnerCall[] },
-): void {
-  const events = [executionAbi, earlierAbi].flatMap((abi) => decodeEvents(abi, receipt, safe));
-  if (!events.some(({ args }) => args.txHash === safeTxHash)) {
-    throw new ReceiptMismatchError({
-      transactionHash: receipt.transactionHash,
-      eventName: "ExecutionSuccess",
-      emitter: safe,
-      expected: safeTxHash,
-      found: events.map(({ args }) => `ExecutionSuccess(${args.txHash})`),
-    });
-  }
-  proveCalls(receipt, calls);
 }

@@ -65,6 +65,19 @@ export async function readSafeExecutions(
   return found.toSorted((one, other) => Number(one.blockNumber - other.blockNumber) || one.logIndex - other.logIndex);
 }
 
+/**
+ * The execution that used a nonce, if it is among these. A Safe logs one event for each nonce.
+ *
+ * @param executions up to now, without gaps
+ * @param next the Safe's nonce now
+ */
+export function executionOfNonce(
+  executions: readonly SafeExecution[],
+  { nonce, next }: { readonly nonce: bigint; readonly next: bigint },
+): SafeExecution | undefined {
+  return nonce < next ? executions.at(Number(nonce - next)) : undefined;
+}
+
 /** Decodes a log of a Safe. Undefined unless it says how the Safe executed a transaction. */
 export function decodeSafeExecution(
   topics: readonly Hex[],

@@ -1,10 +1,10 @@
-import { type Account, type Address, type Hex, isAddressEqual } from "viem";
+import { type Account, type Address, getTypesForEIP712Domain, type Hex, isAddressEqual, isHex } from "viem";
 import { signTypedData } from "viem/actions";
 import type { ChainClient } from "../chain/client.ts";
 import { withRpcErrors } from "../chain/rpc-errors.ts";
 import { hashSafeTx, type SafeTx, type SafeTypedData, safeTypedData } from "../core/safe.ts";
 import { type SafeSignature, toSafeSignature } from "../core/safe-signing.ts";
-import { NotSafeOwnerError } from "../errors/index.ts";
+import { InvalidArgumentError, NotSafeOwnerError } from "../errors/index.ts";
 import type { SafeAccount } from "./safe-account.ts";
 
 /** Who signs EIP-712 typed data: a key, a node's account, or a hardware wallet. */
@@ -20,6 +20,29 @@ export function signerOfAccount(client: ChainClient, account: Account): TypedDat
     signTypedData: (typedData) =>
       withRpcErrors(client, "asking the node for a signature", () => signTypedData(client, { account, ...typedData })),
   };
+}
+
+/** Sends one JSON-RPC request to a wallet. */
+export type WalletRequest = (request: { readonly method: string; readonly params: unknown[] }) => Promise<unknown>;
+
+/** A signer that asks a wallet, such as a Ledger, for the signature. The wallet shows the typed data or its hashes. */
+export function signerOfWallet(address: Address, request: WalletRequest): TypedDataSigner {
+  return {
+    address,
+    signTypedData: async (typedData) => {
+      const signature = await request({ method: "eth_signTypedData_v4", params: [address, toWalletJson(typedData)] });
+      if (isHex(signature)) return signature;
+      throw new InvalidArgumentError("The wallet's answer is no signature.", { nextStep: "Try again." });
+    },
+  };
+}
+
+/** Wallets also need the type of the domain, and take large numbers as decimal strings. */
+function toWalletJson({ domain, types, primaryType, message }: SafeTypedData): string {
+  const EIP712Domain = getTypesForEIP712Domain({ domain });
+  return JSON.stringify({ types: { EIP712Domain, ...types }, domain, primaryType, message }, (_, value: unknown) =>
+    typeof value === "bigint" ? `${value}` : value,
+  );
 }
 
 /** @throws NotSafeOwnerError */

@@ -60,6 +60,14 @@ const schema = z.strictObject({
         .optional(),
     })
     .optional(),
+  safe: z
+    .strictObject({
+      service: z
+        .url({ protocol: /^https?$/, error: "Expected the http(s) address of a Safe transaction service" })
+        .optional(),
+      apiKey: sensitive.optional(),
+    })
+    .optional(),
   cloud: z
     .strictObject({
       baseUrl: sensitive.optional(),
@@ -104,7 +112,18 @@ function parsedBy(parse: (raw: string) => string) {
 }
 
 function resolve(user: DstackUserConfig, variable: ConfigurationVariableResolver): DstackConfig {
-  const { ownerKey, apps = {}, kms, kmsPublicKey = "", batch = {}, ledger, finality, history = {}, cloud = {} } = user;
+  const {
+    ownerKey,
+    apps = {},
+    kms,
+    kmsPublicKey = "",
+    batch = {},
+    ledger,
+    finality,
+    history = {},
+    safe = {},
+    cloud = {},
+  } = user;
   const orElse = (value: SensitiveString, fallback: string) =>
     variable(typeof value === "string" ? value : { default: fallback, ...value });
   return {
@@ -116,6 +135,7 @@ function resolve(user: DstackUserConfig, variable: ConfigurationVariableResolver
     ledger,
     finality,
     history: resolveHistory(history, (value) => orElse(value ?? configVariable("DSTACK_INDEX_API_KEY"), "")),
+    safe: { service: safe.service, apiKey: orElse(safe.apiKey ?? configVariable("DSTACK_SAFE_API_KEY"), "") },
     cloud: {
       baseUrl: orElse(cloud.baseUrl ?? configVariable("PHALA_CLOUD_API_PREFIX"), phalaCloud),
       apiKey: orElse(cloud.apiKey ?? configVariable("PHALA_CLOUD_API_KEY"), ""),

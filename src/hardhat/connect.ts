@@ -10,17 +10,26 @@ import {
   defineChain,
   type Hex,
   type HttpTransport,
+  isAddress,
   isAddressEqual,
   type Transport,
 } from "viem";
 import { mnemonicToAccount, parseAccount, privateKeyToAccount } from "viem/accounts";
 import { getAddresses } from "viem/actions";
 import { base, baseSepolia, mainnet, sepolia } from "viem/chains";
+import { z } from "zod";
 import { requireChain } from "../chain/client.ts";
 import { httpEndpoint } from "../chain/endpoint.ts";
 import { readOwner } from "../chain/read-owner.ts";
 import { withRpcErrors } from "../chain/rpc-errors.ts";
-import type { CommandHost, ConnectedChain, ProjectContract, ReadSignerParameters } from "../commands/host.ts";
+import type {
+  CommandHost,
+  ConnectedChain,
+  HardwareWallet,
+  ProjectContract,
+  ReadHardwareWalletParameters,
+  ReadSignerParameters,
+} from "../commands/host.ts";
 import { parseFixedHex } from "../core/ids.ts";
 import { InvalidArgumentError, SignerRequiredError, WrongChainError } from "../errors/index.ts";
 
@@ -35,6 +44,7 @@ export function hostOf(hre: HardhatRuntimeEnvironment): CommandHost {
     hasDefaultEndpoint: config.networks.default?.type === "http",
     connectChain: (fallback) => connectChain(hre, fallback),
     readSigner: (parameters) => readSigner(hre, parameters),
+    readHardwareWallet: (parameters) => readHardwareWallet(hre, parameters),
     readContract: (name) => readContract(hre, name),
   };
 }
@@ -84,6 +94,35 @@ async function readSigner(
   if (signer !== undefined) return signer;
   const kind = wanted && (await readOwner(chain.client, { address: wanted })).kind;
   throw new SignerRequiredError([purpose], { ownerKind: kind === "eoa" || kind === "renounced" ? undefined : kind });
+}
+
+/**
+ * The Ledger of @nomicfoundation/hardhat-ledger, which handles the requests for the network's `ledgerAccounts`. The
+ * plugin connects to the device when it is asked for the first signature.
+ */
+async function readHardwareWallet(
+  hre: HardhatRuntimeEnvironment,
+  { chain, wanted }: ReadHardwareWalletParameters,
+): Promise<HardwareWallet> {
+  await requirePinnedChain(hre.config, chain);
+  const { network } = chain;
+  const accounts: unknown = Reflect.get(hre.config.networks[network] ?? {}, "ledgerAccounts");
+  const listed = z.array(z.string().refine((raw) => isAddress(raw, { strict: false }))).safeParse(accounts).data ?? [];
+  const address = wanted.find((owner) => listed.some((one) => isAddressEqual(owner, one)));
+  if (address !== undefined) {
+    const { provider } = await hre.network.getOrCreate(network);
+    return { address, request: (request) => provider.request(request) };
+  }
+  const isMissing = accounts === undefined;
+  throw new InvalidArgumentError(
+    isMissing
+      ? "The plugin for Ledger wallets is not installed, or not in the plugins of hardhat.config."
+      : `networks.${network}.ledgerAccounts has none of the addresses that may sign.`,
+    {
+      nextStep: `${isMissing ? "Install @nomicfoundation/hardhat-ledger, and add it to plugins. Then list" : "List"} one of these in networks.${network}.ledgerAccounts: ${wanted.join(", ")}.`,
+      context: { network, wanted },
+    },
+  );
 }
 
 async function networkAccounts(

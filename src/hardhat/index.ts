@@ -5,6 +5,7 @@ import { type TaskDefinition, TaskDefinitionType } from "hardhat/types/tasks";
 import { appTasks } from "./app-tasks.ts";
 import { hashTasks } from "./hash-tasks.ts";
 import { planTasks } from "./plan-tasks.ts";
+import { safeTasks } from "./safe-tasks.ts";
 import {
   batchTasks,
   bootCheckTasks,
@@ -38,7 +39,10 @@ function withTaskName(definition: TaskDefinition): TaskDefinition {
 const dstack: HardhatPlugin = definePlugin({
   id: "dstack-toolkit",
   npmPackage: "dstack-toolkit",
-  hookHandlers: { config: () => import("./config.ts") },
+  hookHandlers: {
+    config: () => import("./config.ts"),
+    userInterruptions: () => import("./interruptions.ts"),
+  },
   tasks: [
     emptyTask("dstack", "Confidential VMs on dstack / Phala Cloud").build(),
     ...upTasks,
@@ -52,6 +56,7 @@ const dstack: HardhatPlugin = definePlugin({
     ...kmsTasks,
     ...pruneTasks,
     ...planTasks,
+    ...safeTasks,
     ...batchTasks,
     ...txTasks,
   ].map(withTaskName),

@@ -13,14 +13,14 @@ import {
 } from "./options.ts";
 import { run } from "./tasks.ts";
 
-const fileArgument = {
+export const fileArgument = {
   name: "file",
   description: "File of the plan",
   type: ArgumentType.STRING,
   defaultValue: "",
 } as const;
-const pinOption = optional("pin", "For the plan of a prune: further hashes to keep, separated by commas");
-const queuedOption = optional(
+export const pinOption = optional("pin", "For the plan of a prune: further hashes to keep, separated by commas");
+export const queuedOption = optional(
   "queued",
   "For the plan of a prune: further queued calls whose hashes to keep: files or 0x…, separated by commas",
 );

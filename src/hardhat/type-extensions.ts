@@ -62,6 +62,15 @@ export interface DstackUserConfig {
           apiKey?: SensitiveString;
         };
   };
+  safe?: {
+    /**
+     * The Safe transaction service for the chain of the apps, such as `https://api.safe.global/tx-service/base`. It is
+     * not trusted. @default none: owners pass proposal files to each other
+     */
+    service?: string;
+    /** @default configVariable("DSTACK_SAFE_API_KEY"), if it is set */
+    apiKey?: SensitiveString;
+  };
   cloud?: {
     /** @default configVariable("PHALA_CLOUD_API_PREFIX"), or Phala's cloud where that is not set */
     baseUrl?: SensitiveString;

@@ -1,7 +1,8 @@
+import { lstat } from "node:fs/promises";
 import { z } from "zod";
 import { cleanText } from "../core/text.ts";
 import { InvalidPlanFileError, UnusableFileError } from "../errors/index.ts";
-import { faultCode, writeWholeFile } from "../files/own-file.ts";
+import { faultCode, unusable, writeWholeFile } from "../files/own-file.ts";
 import { readBoundedText } from "../files/read-bounded.ts";
 import type { ChangePlan } from "./change-plan.ts";
 import { type PlanReading, readPlanBody, toPlanBody } from "./plan-body.ts";
@@ -83,11 +84,14 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Undefined if there is no such file. */
+/** Undefined if there is no such file. A link could lead to another file after the user has looked at it. */
 async function readText(path: string): Promise<string | undefined> {
-  return readBoundedText(path).catch((cause: unknown) => {
-    if (!(cause instanceof UnusableFileError)) throw cause;
-    if (faultCode(cause.cause) === "ENOENT") return undefined;
+  try {
+    if ((await lstat(path)).isSymbolicLink()) throw new UnusableFileError(path, "it is a symbolic link");
+    return await readBoundedText(path);
+  } catch (error) {
+    if (faultCode(error) === "ENOENT") return undefined;
+    const cause = unusable(path, error);
     throw new InvalidPlanFileError(path, `${cause.context.problem}`, { cause });
-  });
+  }
 }

@@ -56,7 +56,7 @@ describe("the client of a Safe transaction service", () => {
     const server = await serve((response) => sendJson(response, 401, { message: "Invalid" }));
     const error = await rejection(clientOf(server).request(about));
     expect(error).to.include({ code: "DSTK-3102" });
-    expect(error).to.have.property("nextStep").that.includes("dstack.safe.apiKey");
+    expect(error).to.have.property("nextStep").that.includes("`apiKey`");
   });
 
   it("follows no redirect, so that no other address gets the key", async () => {
