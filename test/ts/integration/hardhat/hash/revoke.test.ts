@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { readAllowlist } from "../../../../../src/chain/read-app.ts";
@@ -5,6 +8,7 @@ import { getCvm } from "../../../../../src/cloud/get-cvm.ts";
 import { patchCvm } from "../../../../../src/cloud/patch-cvm.ts";
 import { stopCvm } from "../../../../../src/cloud/stop-cvm.ts";
 import { type AppId, type ComposeHash, parseComposeHash } from "../../../../../src/core/ids.ts";
+import { loadPlan } from "../../../../../src/plans/plan-file.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
 import { executeSafe } from "../../../../support/chain/deploy-owner-contracts.ts";
 import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";
@@ -113,6 +117,26 @@ describe("dstack hash revoke", () => {
     expect(planned.json<Revoked>().hashes).to.deep.equal([{ composeHash: inForce, outcome: "allowed" }]);
     expect(planned.json<Revoked>().cvms.map(({ action }) => action)).to.deep.equal(["waits"]);
     expect([await head(), await readStatus()]).to.deep.equal([block, "running"]);
+  });
+
+  it("writes the removal with its reason to a plan, and stops nothing", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "dstack-revoke-"));
+    try {
+      const block = await head();
+      const plan = join(directory, "plan.json");
+      const planned = await revoke({ accept: "in-use", note: "CVE-2026-1234", plan, stop: true });
+      expect(planned.exitCode, planned.stdout).to.equal(0);
+      expect(planned.json<Revoked>().cvms.map(({ action }) => action)).to.deep.equal(["waits"]);
+      const { changes } = await loadPlan(plan);
+      expect(changes.map(({ reason }) => reason)).to.deep.equal([{ rule: "revoked", note: "CVE-2026-1234" }]);
+      expect([await head(), await readStatus(), await isAllowed(inForce)]).to.deep.equal([block, "running", true]);
+      const applied = await runTask(hre, ["plan", "apply"], { file: plan, json: true, yes: true });
+      expect(applied.exitCode, applied.stdout).to.equal(0);
+      expect((await revoke({ stop: true })).exitCode).to.equal(0);
+      expect([await readStatus(), await isAllowed(inForce)]).to.deep.equal(["stopped", false]);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
   });
 
   it("removes a pinned hash, and a hash that a prepared update needs", async () => {
