@@ -181,7 +181,7 @@ function timeOf(createdAt: string): string {
 function describeStatus({ status, removed }: Rollback): string {
   switch (status) {
     case "allowed":
-      return "allows this hash";
+      return "allows this hash, so the owner need not allow it again";
     case "offChain":
       return "has no contract: its KMS keeps the policy off chain";
     case "removed":
