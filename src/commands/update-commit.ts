@@ -1,14 +1,10 @@
-import type { TransactionReceipt } from "viem";
 import { readEffects } from "../batch/require-effect.ts";
 import { requireChain } from "../chain/client.ts";
 import { readOwner } from "../chain/read-owner.ts";
-import { readChainIdentity } from "../chain/transactions/chain-identity.ts";
-import { waitForStage } from "../chain/transactions/finality.ts";
 import type { Ledger } from "../chain/transactions/ledger.ts";
-import { readReceipt } from "../chain/transactions/receipt.ts";
 import { safeGetCvm } from "../cloud/get-cvm.ts";
-import { type AppId, type ComposeHash, nameOfCvm, parseTransactionHash, type TransactionHash } from "../core/ids.ts";
-import { addComposeHashCall, type OwnerCall, proveCalls } from "../core/owner-calls.ts";
+import { type AppId, type ComposeHash, nameOfCvm, type TransactionHash } from "../core/ids.ts";
+import type { OwnerCall } from "../core/owner-calls.ts";
 import {
   ApprovedHashChangedError,
   InvalidArgumentError,
@@ -16,7 +12,8 @@ import {
   PlanOvertakenError,
   UpdateOvertakenError,
 } from "../errors/index.ts";
-import { describeOwnerFully } from "../output/format.ts";
+import { findOperation, toIso } from "../governance/timelock-execute.ts";
+import { describeOwnerFully, formatTime } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { nextCommands } from "../output/plan.ts";
 import { createUpdateOutput } from "../output/update.ts";
@@ -34,10 +31,10 @@ import type { UpdateResult } from "../update/run.ts";
 import { parseAccept } from "./arguments.ts";
 import { type ConnectedApp, connectApp, requireCloud } from "./connect-app.ts";
 import { resolveKms } from "./connect-kms.ts";
+import { createFindTransaction } from "./find-transaction.ts";
 import type { CommandHost } from "./host.ts";
 import { preparedPath } from "./prepare-updates.ts";
 import { negativeAnswer, type TaskIo, type TaskOutcome } from "./run.ts";
-import { showEvents } from "./sending.ts";
 import { openTaskLedger } from "./signing.ts";
 import type { UpdateArguments } from "./update-arguments.ts";
 
@@ -154,9 +151,10 @@ async function waitForOwners(
 ): Promise<TaskOutcome> {
   const { appId, chainId, owner, digest: planDigest } = plan;
   const described = describeOwnerFully(await readOwner(client, { address: owner.address }));
+  const operation = owner.kind === "timelock" ? await readScheduled(plan, client) : undefined;
   return {
     result: {
-      ...{ outcome: "waiting", appId, chainId, planDigest, owner },
+      ...{ outcome: "waiting", appId, chainId, planDigest, owner, operation },
       missing: missing.map(({ description, to }) => ({ description, to })),
     },
     show: (output) => {
@@ -164,6 +162,11 @@ async function waitForOwners(
       output.line(`  ${described}`);
       output.line("Missing:");
       for (const { description } of missing) output.line(`  ${description}`);
+      if (operation !== undefined) {
+        const ready = operation.readyAt === null ? "" : `, ready at ${formatTime(operation.readyAt)} UTC`;
+        output.line(`In the timelock (${operation.state}${ready}):`);
+        output.line(`  operation ${operation.id}`);
+      }
       output.line("Nothing was committed. Execute the plan, then run this command again.");
       for (const line of nextCommands(owner.kind, file, network)) output.line(line);
     },
@@ -171,65 +174,9 @@ async function waitForOwners(
   };
 }
 
-interface TransactionSource {
-  readonly app: ConnectedApp;
-  readonly ledger: Ledger;
-}
-
-/** How often a transaction is looked for again that a reorganisation moved. */
-const mostLooks = 5;
-
-/**
- * Finds the transaction that allowed a hash: named by the user, in the ledger, or in the app's logs. Waits until it is as
- * final as the user asked for, so that a reorganisation does not undo what the cloud has started.
- */
-function createFindTransaction(io: TaskIo, plan: UpdatePlan, source: TransactionSource) {
-  const { client, chainId, choices } = source.app;
-  const final = new Set<TransactionHash>();
-  return async (composeHash: ComposeHash): Promise<TransactionHash | undefined> => {
-    const identity = await readChainIdentity(client, chainId);
-    const settings = { pollIntervalMs: client.pollingInterval, signal: io.signal, onEvent: showEvents(io) };
-    for (let look = 1; ; look += 1) {
-      const receipt = await findReceipt(plan, source, composeHash);
-      if (receipt === undefined) return undefined;
-      const transactionHash = parseTransactionHash(receipt.transactionHash);
-      if (final.has(transactionHash)) return transactionHash;
-      const isFinal = await waitForStage({ client, identity, settings }, receipt, choices);
-      if (isFinal) final.add(transactionHash);
-      if (isFinal || look === mostLooks) return transactionHash;
-    }
-  };
-}
-
-/** @throws InvalidArgumentError, ReceiptMismatchError for a transaction that did not allow the hash */
-async function findReceipt(
-  { appId, changes, pinned }: UpdatePlan,
-  { app: { client, choices }, ledger }: TransactionSource,
-  composeHash: ComposeHash,
-): Promise<TransactionReceipt | undefined> {
-  const call = addComposeHashCall({ appId, composeHash });
-  const own = changes.filter(({ call: { data } }) => data === call.data);
-  if (own.length === 0) return undefined; // the app allowed the hash before the plan
-  const recorded = ledger.transactions({ calls: [call], states: ["mined"] }).at(-1)?.proof?.transactionHash;
-  const known = choices.transactionHash ?? recorded;
-  const receipt = known === undefined ? undefined : await readReceipt(client, known);
-  if (receipt === undefined && choices.transactionHash !== undefined) {
-    throw new InvalidArgumentError(`The chain has no mined transaction ${choices.transactionHash}.`, {
-      nextStep: "Check --transaction-hash and --network, or omit --transaction-hash.",
-      context: { transactionHash: choices.transactionHash },
-    });
-  }
-  if (receipt !== undefined) return proven(receipt, call);
-  const { transactionHashes } = await findExecution(client, { plan: { changes: own, pinned } });
-  const found = transactionHashes?.at(-1);
-  const ofOwners = found === undefined ? undefined : await readReceipt(client, found);
-  return ofOwners && proven(ofOwners, call);
-}
-
-/** The endpoint's logs prove nothing: the receipt must have the event. */
-function proven(receipt: TransactionReceipt, call: OwnerCall): TransactionReceipt {
-  proveCalls(receipt, [call]);
-  return receipt;
+async function readScheduled(plan: UpdatePlan, client: ConnectedApp["client"]) {
+  const { id, state, readyAt } = await findOperation(client, { plan });
+  return { id, state, readyAt: readyAt === undefined ? null : toIso(readyAt) };
 }
 
 interface CommitPort {

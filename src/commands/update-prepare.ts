@@ -1,11 +1,13 @@
 import { readOwnership } from "../chain/read-app.ts";
 import { readOwner } from "../chain/read-owner.ts";
 import { nameOfCvm } from "../core/ids.ts";
-import { InvalidArgumentError } from "../errors/index.ts";
+import { InvalidArgumentError, InvalidPlanFileError } from "../errors/index.ts";
 import { formatTime } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
+import type { ChangePlan } from "../plans/change-plan.ts";
+import { loadPlan } from "../plans/plan-file.ts";
 import type { PreparedUpdate, PrepareUpdateResult } from "../update/prepare-update.ts";
-import { savePreparedUpdates } from "../update/prepared-file.ts";
+import { removePreparedUpdates, savePreparedUpdates } from "../update/prepared-file.ts";
 import { parseAccept } from "./arguments.ts";
 import { findGivenApp } from "./connect-update.ts";
 import { reportGenerations } from "./generations.ts";
@@ -46,6 +48,7 @@ export async function prepareForOwners(
   if (updates.length === 0) return { result: { cvms: cvmResults }, show: (output) => showEnded(output, prepared) };
   const calls = callsOf(prepared);
   if (calls.length === 0 && updates.every(({ token }) => token === undefined)) throw nothingToSign();
+  const older = await readPlanFile(file);
   const { owner } = await readOwnership(app.client, { appId: app.appId });
   const plan = await writePlan(io, app, {
     ...{ file, task: args.task ?? "update", appId: app.appId, accepted: parseAccept("update", args.accept), calls },
@@ -58,13 +61,27 @@ export async function prepareForOwners(
     request: fingerprintRequest(connected, cvms),
     updates: updates.map((update) => ({ ...update, isDone: false })),
   });
+  // The tokens of the plan that was overwritten are worthless.
+  if (older !== undefined && older.digest !== plan.digest)
+    await removePreparedUpdates(await preparedPath(host, older.digest));
   return {
     result: { ...plan, cvms: cvmResults, preparedFile: secrets, ...reportGenerations(contracts) },
     show: (output) => {
       showEnded(output, prepared);
+      if (calls.length === 0) output.line("The app allows everything that the update needs. No owner has to sign.");
       showKept(output, updates, { file, secrets, network: app.network });
     },
   };
+}
+
+/** The plan that the new one replaces, if there is one. */
+async function readPlanFile(file: string): Promise<ChangePlan | undefined> {
+  try {
+    return await loadPlan(file);
+  } catch (error) {
+    if (error instanceof InvalidPlanFileError) return undefined; // saving the plan refuses another file
+    throw error;
+  }
 }
 
 function describe({ update, needed, ...result }: PrepareUpdateResult) {

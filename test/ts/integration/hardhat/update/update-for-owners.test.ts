@@ -174,6 +174,7 @@ describe("dstack update for several CVMs and for owners that are not a key", () 
     // The first commit reaches the cloud, but not its answer.
     world.cloud.setFault({ kind: "dropped-response", route: "/cvms/:cvm_id/commit-update", times: 1 });
     const committed = await requireCommitted(commit(), planned);
+    expect(committed.stderr).to.contain(`Safe transaction ${batch.safeTxHash}`);
     for (const text of [...seen, waiting.stdout, committed.stdout, committed.stderr])
       for (const hidden of [
         secret,
@@ -188,27 +189,33 @@ describe("dstack update for several CVMs and for owners that are not a key", () 
 
   it("updates through a timelock of two days after the token has expired", async () => {
     const { ownerClient, owner } = world;
-    const timelock = await deployTimelock(ownerClient, owner, BigInt(2 * day));
+    const delaySeconds = BigInt(2 * day);
+    const timelock = await deployTimelock(ownerClient, owner, delaySeconds);
     const send = async (data: Hex) => {
       const hash = await sendTransaction(ownerClient, { to: timelock, data });
       await waitForTransactionReceipt(ownerClient, { hash });
     };
     await sendBatch(ownerClient, { mode: "none", calls: [transferOwnershipCall({ appId, newOwner: timelock })] });
-    const throughTimelock = async (calls: Parameters<typeof buildTimelockBatch>[0]["calls"], waitSeconds: number) => {
-      const { schedule, execute } = buildTimelockBatch({ calls, timelock, delaySeconds: BigInt(2 * day) });
-      await send(schedule);
-      await world.advance(waitSeconds);
-      await send(execute);
-    };
-    await throughTimelock([acceptOwnershipCall({ appId })], 2 * day);
+    const acceptance = buildTimelockBatch({ calls: [acceptOwnershipCall({ appId })], timelock, delaySeconds });
+    await send(acceptance.schedule);
+    await world.advance(2 * day);
+    await send(acceptance.execute);
 
     const planned = await requirePrepared({ compose: path("next.yml") });
     expect(planned.owner.kind).to.equal("timelock");
-    await throughTimelock(
-      planned.changes.map(({ call }) => call),
-      15 * day,
-    );
-    await requireCommitted(commit(), planned);
+    const calls = planned.changes.map(({ call }) => call);
+    const { operationId, schedule, execute } = buildTimelockBatch({
+      ...{ calls, timelock, delaySeconds },
+      salt: planned.digest,
+    });
+    await send(schedule);
+    const waiting = await commit();
+    expect(waiting.exitCode).to.equal(6);
+    expect(waiting.json<{ operation: object }>().operation).to.include({ id: operationId, state: "waiting" });
+    await world.advance(15 * day);
+    await send(execute);
+    const committed = await requireCommitted(commit(), planned);
+    expect(committed.stderr).to.contain(`operation ${operationId}`);
   });
 
   it("commits an update that a newer one superseded, by an owner's transaction that the user names", async () => {

@@ -1,0 +1,101 @@
+import type { TransactionReceipt } from "viem";
+import { readChainIdentity } from "../chain/transactions/chain-identity.ts";
+import { waitForStage } from "../chain/transactions/finality.ts";
+import type { Ledger } from "../chain/transactions/ledger.ts";
+import { readReceipt } from "../chain/transactions/receipt.ts";
+import { type AppId, type ComposeHash, parseTransactionHash, type TransactionHash } from "../core/ids.ts";
+import { addComposeHashCall, type OwnerCall, proveCalls } from "../core/owner-calls.ts";
+import { InvalidArgumentError } from "../errors/index.ts";
+import { proveExecution, requireExecution } from "../governance/prove-execution.ts";
+import type { ChangePlan } from "../plans/change-plan.ts";
+import { findExecution } from "../plans/find-execution.ts";
+import type { ConnectedApp } from "./connect-app.ts";
+import type { TaskIo } from "./run.ts";
+import { showEvents } from "./sending.ts";
+
+type PlanOfApp = ChangePlan & { readonly appId: AppId };
+
+export interface TransactionSource {
+  readonly app: ConnectedApp;
+  readonly ledger: Ledger;
+}
+
+/** How often a transaction is looked for again that a reorganisation moved. */
+const mostLooks = 5;
+
+/**
+ * Finds the transaction that allowed a hash: named by the user, in the ledger, or in the app's logs. Waits until it is as
+ * final as the user asked for, so that a reorganisation does not undo what the cloud has started.
+ */
+export function createFindTransaction(io: TaskIo, plan: PlanOfApp, source: TransactionSource) {
+  const { client, chainId, choices } = source.app;
+  const final = new Set<TransactionHash>();
+  return async (composeHash: ComposeHash): Promise<TransactionHash | undefined> => {
+    const identity = await readChainIdentity(client, chainId);
+    const settings = { pollIntervalMs: client.pollingInterval, signal: io.signal, onEvent: showEvents(io) };
+    for (let look = 1; ; look += 1) {
+      const receipt = await findReceipt(plan, source, composeHash);
+      if (receipt === undefined) return undefined;
+      const transactionHash = parseTransactionHash(receipt.transactionHash);
+      if (final.has(transactionHash)) return transactionHash;
+      const isFinal = await waitForStage({ client, identity, settings }, receipt, choices);
+      if (!isFinal && look < mostLooks) continue;
+      final.add(transactionHash);
+      await showExecution(io, plan, { client, transactionHash, isNamed: choices.transactionHash !== undefined });
+      return transactionHash;
+    }
+  };
+}
+
+interface FoundTransaction {
+  readonly client: ConnectedApp["client"];
+  readonly transactionHash: TransactionHash;
+  /** Whether the user named it. */
+  readonly isNamed: boolean;
+}
+
+/**
+ * Tells by what the owners executed the plan. A key may have sent each change alone.
+ *
+ * @throws ExecutionNotProvenError if the user named a transaction that is not exactly the plan's execution
+ */
+async function showExecution(io: TaskIo, plan: PlanOfApp, { client, transactionHash, isNamed }: FoundTransaction) {
+  if (plan.owner.kind === "key") return;
+  const verdict = isNamed
+    ? await requireExecution(client, plan, { transactionHash })
+    : await proveExecution(client, plan, { transactionHash });
+  if (verdict.kind === "refused") io.output.detail("not only the plan", verdict.message);
+  else if (verdict.safeTxHash !== undefined) io.output.detail("executed by", `Safe transaction ${verdict.safeTxHash}`);
+  else if (verdict.operationId !== undefined) io.output.detail("executed by", `operation ${verdict.operationId}`);
+}
+
+/** @throws InvalidArgumentError, ReceiptMismatchError for a transaction that did not allow the hash */
+async function findReceipt(
+  { appId, changes, pinned }: PlanOfApp,
+  { app: { client, choices }, ledger }: TransactionSource,
+  composeHash: ComposeHash,
+): Promise<TransactionReceipt | undefined> {
+  const call = addComposeHashCall({ appId, composeHash });
+  const own = changes.filter(({ call: { data } }) => data === call.data);
+  if (own.length === 0) return undefined; // the app allowed the hash before the plan
+  const recorded = ledger.transactions({ calls: [call], states: ["mined"] }).at(-1)?.proof?.transactionHash;
+  const known = choices.transactionHash ?? recorded;
+  const receipt = known === undefined ? undefined : await readReceipt(client, known);
+  if (receipt === undefined && choices.transactionHash !== undefined) {
+    throw new InvalidArgumentError(`The chain has no mined transaction ${choices.transactionHash}.`, {
+      nextStep: "Check --transaction-hash and --network, or omit --transaction-hash.",
+      context: { transactionHash: choices.transactionHash },
+    });
+  }
+  if (receipt !== undefined) return proven(receipt, call);
+  const { transactionHashes } = await findExecution(client, { plan: { changes: own, pinned } });
+  const found = transactionHashes?.at(-1);
+  const ofOwners = found === undefined ? undefined : await readReceipt(client, found);
+  return ofOwners && proven(ofOwners, call);
+}
+
+/** The endpoint's logs prove nothing: the receipt must have the event. */
+function proven(receipt: TransactionReceipt, call: OwnerCall): TransactionReceipt {
+  proveCalls(receipt, [call]);
+  return receipt;
+}
