@@ -92,7 +92,7 @@ describe("task dstack up", () => {
         const code = await hre.tasks.getTask(["dstack", "up"]).run({ ...args });
         expect([code, process.exitCode]).to.deep.equal([2, 2]);
         expect(stderr)
-          .to.match(/(?:^|…\n)DSTK-1\d{3} .+\n.+\n$/)
+          .to.match(/(?:^|…\n)DSTK-1\d{3} .+\n(?: {10}.+\n)*\S.+\n(?: {2}.+\n)*$/)
           .and.to.include(word);
       });
     }
