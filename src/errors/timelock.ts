@@ -23,7 +23,7 @@ const operationProblems: Readonly<Record<OperationProblem, readonly [message: st
     "was cancelled",
     "Ask the canceller why. If the changes are still wanted, make a new plan, which has another id.",
   ],
-  alreadyExecuted: ["was executed already", "Nothing is left to do for this plan. `checkPlan` shows its effect."],
+  alreadyExecuted: ["was executed already", "Nothing is left to do for this plan."],
   notRecognised: ["is not the operation that its events describe", "Read the timelock through another RPC endpoint."],
 };
 

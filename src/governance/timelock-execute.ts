@@ -48,7 +48,7 @@ export function plannedOperation(
 ): PlannedOperation {
   if (owner.kind !== "timelock")
     throw new InvalidArgumentError(`The owner ${owner.address} is not a timelock, so it has no operations.`, {
-      nextStep: "Apply the plan with `applyPlan`, which names the way for its owner.",
+      nextStep: "A key, a Safe and other contracts execute a plan in their own ways.",
       context: { owner: owner.address, kind: owner.kind },
     });
   if (changes.length === 0) throw new InvalidArgumentError("The plan changes nothing.");

@@ -18,7 +18,8 @@ export interface WaitingSafeTransaction {
 }
 
 export interface ReadUnderWayParameters {
-  readonly appId: AppId;
+  /** Undefined to read everything that is queued in a timelock. */
+  readonly appId?: AppId | undefined;
   readonly kms?: Address | undefined;
   /** The owner of the app. */
   readonly owner: ReadOwnerReturnType;
@@ -100,7 +101,7 @@ async function readSafe(
   });
   if (readSafeQueue === undefined) return unread("no Safe transaction service is named.");
   const contracts: { readonly contract: OwnedContract; readonly address: Address }[] = [
-    { contract: "app", address: appId },
+    ...(appId === undefined ? [] : [{ contract: "app", address: appId } as const]),
     ...(kms === undefined ? [] : [{ contract: "kms", address: kms } as const]),
     ...(owner.kind === "timelock" ? [{ contract: "timelock", address: owner.address } as const] : []),
   ];

@@ -17,6 +17,7 @@ import {
   updateTasks,
   upTasks,
 } from "./tasks.ts";
+import { timelockTasks } from "./timelock-tasks.ts";
 import { txTasks } from "./tx-tasks.ts";
 
 export type * from "./type-extensions.ts";
@@ -58,6 +59,7 @@ const dstack: HardhatPlugin = definePlugin({
     ...planTasks,
     ...safeTasks,
     ...batchTasks,
+    ...timelockTasks,
     ...txTasks,
   ].map(withTaskName),
 });

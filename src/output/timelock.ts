@@ -25,14 +25,23 @@ export function showOperation(
     output.line(`  scheduled    in block ${logged.scheduled.blockNumber}, by transaction`);
     output.line(`               ${logged.scheduled.transactionHash}`);
   }
-  output.line(`  may execute  ${describeExecutors(status, holders)}`);
-  for (const { account } of holders?.filter(({ canCancel }) => canCancel) ?? [])
-    output.line(`  may cancel   ${account}`);
+  showExecutors(output, status, holders);
   output.line("  calls");
   for (const { description, to } of calls) {
     output.line(`    ${description}`);
     output.line(`      on ${to}`);
   }
+}
+
+/** Shows who may execute and cancel. @param holders undefined if the timelock's logs cannot be read */
+export function showExecutors(
+  output: Output,
+  status: Pick<TimelockStatus, "isExecutorOpen">,
+  holders: readonly TimelockRoles[] | undefined,
+): void {
+  output.line(`  may execute  ${describeExecutors(status, holders)}`);
+  for (const { account } of holders?.filter(({ canCancel }) => canCancel) ?? [])
+    output.line(`  may cancel   ${account}`);
 }
 
 /** "waiting until 2026-12-03T05:00:00Z, in 2 days". */

@@ -1,0 +1,204 @@
+import { readReceipt } from "../chain/transactions/receipt.ts";
+import type { TransactionHash } from "../core/ids.ts";
+import { proveCalls } from "../core/owner-calls.ts";
+import { executeCall } from "../core/timelock.ts";
+import { PlanOvertakenError } from "../errors/index.ts";
+import {
+  type FoundOperation,
+  prepareCancel,
+  prepareExecute,
+  prepareSchedule,
+  requireReady,
+} from "../governance/timelock-execute.ts";
+import { describeState, showOperation } from "../output/timelock.ts";
+import { checkPlan } from "../plans/check-plan.ts";
+import { parseAge } from "./arguments.ts";
+import type { Command, CommandHost } from "./host.ts";
+import { negativeAnswer, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import {
+  callTimelock,
+  type ConnectedOperation,
+  connectOperation,
+  describeHolders,
+  describeOperation,
+  describeReady,
+  findAgain,
+  readCaller,
+  type TimelockCallArguments,
+} from "./timelock-context.ts";
+import { isSent } from "./write.ts";
+
+export interface TimelockScheduleArguments extends TimelockCallArguments {
+  /** Such as 2d. */
+  readonly delay?: string | undefined;
+}
+
+/** Schedules a plan in the timelock that owns its contracts, unless it is scheduled already. */
+export const timelockSchedule: Command<TimelockScheduleArguments> = (args, host) =>
+  runTask(args, async (io) => {
+    const connected = await connectOperation(io, args, host);
+    return (await schedule(io, args, connected)).outcome;
+  });
+
+/** Executes a plan's operation once it is ready. */
+export const timelockExecute: Command<TimelockCallArguments> = (args, host) =>
+  runTask(args, async (io) => execute(io, args, await connectOperation(io, args, host)));
+
+interface Scheduled {
+  readonly outcome: TaskOutcome;
+  /** The operation, if it is scheduled now. */
+  readonly found: FoundOperation | undefined;
+}
+
+async function schedule(
+  io: TaskIo,
+  args: TimelockScheduleArguments,
+  connected: ConnectedOperation,
+): Promise<Scheduled> {
+  const { found, chain, holders } = connected;
+  const delaySeconds = args.delay === undefined ? undefined : BigInt(parseAge(args.delay));
+  if (found.state !== "unset") return alreadyScheduled(args.file, connected);
+  if (found.logged?.ended === undefined) await requireCurrent(connected);
+  showOperation(io.output, found, holders);
+  io.output.line();
+  const caller = await readCaller(chain, args, "scheduleBatch");
+  const account = caller.address;
+  const prepared = await prepareSchedule(chain.client, found, { delaySeconds, account });
+  if (prepared === undefined) return alreadyScheduled(args.file, connected);
+  const sent = await callTimelock(io, connected, { args, call: prepared.call, caller });
+  if (!isSent(sent)) {
+    const result = { ...describe(connected), ...sent, delaySeconds: prepared.delaySeconds };
+    return { outcome: { result }, found: undefined };
+  }
+  const now = await findAgain(connected, io);
+  return {
+    outcome: {
+      result: { ...describe({ ...connected, found: now }), ...sent, outcome: "scheduled" },
+      show: (output) => {
+        output.line(`\nScheduled operation ${now.id}.`);
+        for (const line of describeReady(now, args.file)) output.line(line);
+      },
+    },
+    found: now,
+  };
+}
+
+function alreadyScheduled(file: string, connected: ConnectedOperation): Scheduled {
+  const { found, holders } = connected;
+  return {
+    outcome: {
+      result: { ...describe(connected), outcome: found.state === "done" ? "executed" : "alreadyScheduled" },
+      show: (output) => {
+        showOperation(output, found, holders);
+        output.line(`\nNothing was sent: the plan's operation is scheduled already, and ${describeState(found)}.`);
+        if (found.state !== "done") for (const line of describeReady(found, file)) output.line(line);
+      },
+    },
+    found,
+  };
+}
+
+async function execute(io: TaskIo, args: TimelockCallArguments, connected: ConnectedOperation): Promise<TaskOutcome> {
+  const { found, chain, holders } = connected;
+  if (found.state === "done") return executedAlready(connected);
+  requireReady(found);
+  await requireCurrent(connected);
+  showOperation(io.output, found, holders);
+  io.output.line();
+  const caller = await readCaller(chain, args, "executeBatch");
+  const call = await prepareExecute(chain.client, found, { account: caller.address });
+  const sent = await callTimelock(io, connected, { args, call, caller });
+  if (!isSent(sent)) return { result: { ...describe(connected), ...sent } };
+  const now = await findAgain(connected, io);
+  return {
+    result: { ...describe({ ...connected, found: now }), ...sent, outcome: "executed" },
+    show: (output) =>
+      output.line(`\nExecuted operation ${now.id}. Its transaction logged the event of every call of the plan.`),
+  };
+}
+
+/** Someone has executed it. The receipt must show the events of every call. */
+async function executedAlready(connected: ConnectedOperation): Promise<TaskOutcome> {
+  const { found, chain } = connected;
+  const transactionHash: TransactionHash | undefined = found.logged?.ended?.transactionHash;
+  const receipt = transactionHash && (await readReceipt(chain.client, transactionHash));
+  if (receipt !== undefined) proveCalls(receipt, [executeCall(found)]);
+  const proof = receipt === undefined ? "The endpoint does not show the transaction." : "Its events are those of the plan.";
+  return {
+    result: { ...describe(connected), outcome: "executed", isProven: receipt !== undefined },
+    show: (output) => output.line(`Nothing was sent: the operation is ${describeState(found)}. ${proof}`),
+  };
+}
+
+/** @throws PlanOvertakenError if chain or cloud are no longer as the plan says */
+async function requireCurrent({ plan, chain, source }: ConnectedOperation): Promise<void> {
+  const { objections } = await checkPlan(chain.client, { plan, ...source });
+  if (objections.length > 0) throw new PlanOvertakenError(objections);
+}
+
+/** Cancels the pending operation of a plan. */
+export const timelockCancel: Command<TimelockCallArguments> = (args, host) =>
+  runTask(args, async (io) => cancel(io, args, await connectOperation(io, args, host)));
+
+async function cancel(io: TaskIo, args: TimelockCallArguments, connected: ConnectedOperation): Promise<TaskOutcome> {
+  const { found, chain, holders } = connected;
+  showOperation(io.output, found, holders);
+  io.output.line();
+  const caller = await readCaller(chain, args, "cancel");
+  const call = await prepareCancel(chain.client, found, { account: caller.address });
+  const sent = await callTimelock(io, connected, { args, call, caller });
+  if (!isSent(sent)) return { result: { ...describe(connected), ...sent } };
+  const now = await findAgain(connected, io);
+  return {
+    result: { ...describe({ ...connected, found: now }), ...sent, outcome: "cancelled" },
+    show: (output) => {
+      output.line(`\nCancelled operation ${now.id}. Nothing of the plan was executed.`);
+      output.line("To make the same changes after all, make a new plan.");
+    },
+  };
+}
+
+export interface TimelockRunArguments extends TimelockScheduleArguments {
+  readonly wait?: boolean | undefined;
+}
+
+/**
+ * Takes a plan as far as it can go: schedules it, waits if that is asked for, and executes it. Run again, it goes on
+ * where it stopped.
+ */
+export const timelockRun: Command<TimelockRunArguments> = (args, host) => runTask(args, (io) => run(io, args, host));
+
+async function run(io: TaskIo, args: TimelockRunArguments, host: CommandHost): Promise<TaskOutcome> {
+  const connected = await connectOperation(io, args, host);
+  const { outcome, found } =
+    connected.found.state === "unset"
+      ? await schedule(io, args, connected)
+      : { outcome: undefined, found: connected.found };
+  // A Safe or another program schedules it.
+  if (found === undefined) return { result: {}, ...outcome, exitCode: args.dryRun ? 0 : negativeAnswer };
+  let now = found;
+  if (now.state === "waiting" && args.wait === true) {
+    for (const line of describeReady(now, args.file)) io.output.line(line);
+    const { waitUntilReady } = await import("../governance/timelock-wait.ts");
+    now = await waitUntilReady(connected.chain.client, now, { signal: io.signal });
+  }
+  if (now.state !== "waiting") return execute(io, args, { ...connected, found: await findAgain({ ...connected, found: now }, io) });
+  return {
+    result: { ...describe({ ...connected, found: now }), outcome: "waiting" },
+    show: (output) => {
+      output.line(`\nOperation ${now.id} is ${describeState(now)}.`);
+      output.line("Run the same command again then. With --wait, it stays until then and executes the operation.");
+    },
+    exitCode: negativeAnswer,
+  };
+}
+
+function describe({ plan, chain, found, holders }: ConnectedOperation) {
+  const { digest, appId = null, kms = null } = plan;
+  return {
+    ...{ chainId: chain.chainId, appId, kms, digest },
+    ...describeOperation(found),
+    ...describeHolders(holders),
+  };
+}
+
