@@ -58,6 +58,11 @@ export const acceptableNames = [
     commands: ["prune"],
   },
   {
+    name: "queue",
+    overrides: "The task cannot learn which calls wait in the Safe or the timelock that owns the app.",
+    commands: ["prune"],
+  },
+  {
     name: "events",
     overrides: "An index, and not the chain, says when the hashes were added.",
     commands: ["prune"],

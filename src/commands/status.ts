@@ -11,10 +11,12 @@ import type { LintFinding } from "../core/lint/lint.ts";
 import { mapLimited } from "../core/map-limited.ts";
 import { exitCodes } from "../errors/base.ts";
 import { InvalidArgumentError, isDstackError } from "../errors/index.ts";
+import type { UnderWay } from "../governance/under-way.ts";
 import type { KnownLists } from "../history/known-lists.ts";
 import type { ChangeOrigin } from "../history/policy.ts";
 import { describeOwnerFully, explorerLink, formatCount, formatTime } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
+import { showUnderWay } from "../output/timelock.ts";
 import {
   type AppLists,
   type HistoryArguments,
@@ -24,11 +26,13 @@ import {
   reportEvidence,
   showCompleteness,
 } from "./app-history.ts";
+import { parseBlockNumber } from "./arguments.ts";
 import { type AppArguments, type ConnectedApp, connectApp, listCvms, requireApp } from "./connect-app.ts";
 import { findLiveKmsOf, type KmsArguments, resolveKms } from "./connect-kms.ts";
 import { type GenerationReport, readOtherKms, reportGenerations } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { lint, readLintSubject, showFindings } from "./lint.ts";
+import { describeUnderWay, readQueues } from "./under-way.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 
 export interface StatusArguments extends AppArguments, KmsArguments, HistoryArguments, OutputArguments {
@@ -54,6 +58,8 @@ async function status(args: StatusArguments, host: CommandHost, io: TaskIo): Pro
     ...(completeness.isComplete && { lists: valuesOf(known) }),
   });
   const contracts = [...judged, ...(await readOtherKms(app, kms))];
+  const fromBlock = args.fromBlock === undefined ? undefined : parseBlockNumber("--from-block", args.fromBlock);
+  const { owner } = contract;
   const report: StatusReport = {
     appId,
     alias: app.alias,
@@ -66,6 +72,7 @@ async function status(args: StatusArguments, host: CommandHost, io: TaskIo): Pro
     lists: await readLists(client, known),
     known,
     running,
+    underWay: await readQueues(io, host, { chain: app, appId, kms, owner, fromBlock }),
     findings: findingsOf(subject, { running, known }),
   };
   const verdict = judge(report, failOn ?? "error");
@@ -150,7 +157,7 @@ function findingsOf(
 }
 
 function toResult(report: StatusReport): object {
-  const { contract, lists, known, running, ...rest } = report;
+  const { contract, lists, known, running, underWay, ...rest } = report;
   const { owner, pendingOwner, isTwoStep, version, implementation, upgradesDisabled, shiftedAppId, blockNumber } =
     contract;
   const { allowAnyDevice, requireTcbUpToDate } = contract;
@@ -171,6 +178,7 @@ function toResult(report: StatusReport): object {
     ...reportEvidence(known.history),
     cvms: running.kind === "known" ? running.cvms.map(describeCvm) : null,
     cloud: describeCloud(running),
+    underWay: describeUnderWay(underWay),
   };
 }
 
@@ -192,6 +200,8 @@ export interface StatusReport extends Pick<ConnectedApp, "alias" | "network" | "
   readonly lists: AllowedLists;
   readonly known: AppLists;
   readonly running: Running;
+  /** What is queued in the app's owner. */
+  readonly underWay: UnderWay;
   readonly findings: readonly LintFinding[];
 }
 
@@ -250,6 +260,7 @@ export function showStatus(output: Output, report: StatusReport, chain: Chain | 
     output.table({ head: ["CVM", "status", "compose hash", "device"], rows });
     if (running.kind === "known") for (const line of running.unread) output.line(line);
   }
+  showUnderWay(output, report.underWay);
   if (findings.length > 0) {
     output.title(titled("Findings"));
     showFindings(output, findings);

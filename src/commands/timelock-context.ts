@@ -1,13 +1,12 @@
 import { type Address, isAddressEqual } from "viem";
 import { parseAddress } from "../chain/client.ts";
 import { type ReadOwnerReturnType, readOwner } from "../chain/read-owner.ts";
-import { type Hex, parseFixedHex } from "../core/ids.ts";
+import { parseFixedHex } from "../core/ids.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import { describeDelay } from "../core/timelock-calls.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { type FoundOperation, findOperation, readRoleHolders, toIso } from "../governance/timelock-execute.ts";
 import type { TimelockRoles } from "../governance/timelock-operation.ts";
-import { readUnderWay, type UnderWay, type WaitingSafeTransaction } from "../governance/under-way.ts";
 import { describeState } from "../output/timelock.ts";
 import type { DryRunArguments } from "./batch-plan.ts";
 import type { CommandHost, ConnectedChain } from "./host.ts";
@@ -127,37 +126,6 @@ export function describeReady(found: FoundOperation, file: string): readonly str
   if (state === "ready") return [`It may be executed now: dstack timelock execute ${file}`];
   const left = describeDelay(readyAt - status.blockTime);
   return [`It may be executed from ${toIso(readyAt)} on, in ${left}: dstack timelock execute ${file}`];
-}
-
-export interface QueueArguments {
-  /** Address of a Safe transaction service, or none. */
-  readonly service?: string | undefined;
-}
-
-/** What is queued in the owner of an app: see readUnderWay. Reads Safes from the service that the user named. */
-export async function readQueues(
-  io: Pick<TaskIo, "signal">,
-  host: CommandHost,
-  {
-    chain,
-    ...parameters
-  }: Omit<Parameters<typeof readUnderWay>[1], "readSafeQueue" | "signal"> & { readonly chain: ConnectedChain } & QueueArguments,
-): Promise<UnderWay> {
-  const { openService } = await import("./safe-context.ts");
-  const service = await openService(parameters, host);
-  const readSafeQueue =
-    service &&
-    (async (safe: Address): Promise<readonly WaitingSafeTransaction[]> => {
-      const { listQueuedSafeTransactions } = await import("../governance/safe-queue.ts");
-      const { readSafe } = await import("../governance/safe-account.ts");
-      return listQueuedSafeTransactions(chain.client, service, await readSafe(chain.client, { safe }));
-    });
-  return readUnderWay(chain.client, { ...parameters, readSafeQueue, signal: io.signal });
-}
-
-/** The id of an operation, if the argument is one and not a file. */
-export function parseOperationId(raw: string): Hex | undefined {
-  return /^0x[0-9a-f]{64}$/i.test(raw) ? parseFixedHex("The operation's id", raw, 32) : undefined;
 }
 
 /** @throws InvalidArgumentError if the owner is another account than the timelock that the user named */

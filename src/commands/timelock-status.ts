@@ -3,9 +3,8 @@ import { parseAddress } from "../chain/client.ts";
 import { readAppStatus } from "../chain/read-app.ts";
 import { readOwner } from "../chain/read-owner.ts";
 import type { AppId } from "../core/ids.ts";
-import { readRoleHolders, toIso } from "../governance/timelock-execute.ts";
+import { readRoleHolders } from "../governance/timelock-execute.ts";
 import { readTimelock } from "../governance/timelock-operation.ts";
-import type { QueuedOperation } from "../governance/under-way.ts";
 import { describeOwner } from "../output/format.ts";
 import { showExecutors, showOperation, showUnderWay } from "../output/timelock.ts";
 import { parseBlockNumber } from "./arguments.ts";
@@ -18,11 +17,10 @@ import {
   describeHolders,
   describeOperation,
   describeReady,
-  type QueueArguments,
-  readQueues,
   requireTimelock,
   type TimelockArguments,
 } from "./timelock-context.ts";
+import { describeUnderWay, type QueueArguments, readQueues } from "./under-way.ts";
 
 export interface TimelockStatusArguments extends TimelockArguments, AppArguments, QueueArguments {
   /** Address of the timelock. */
@@ -55,7 +53,7 @@ async function list(io: TaskIo, args: TimelockStatusArguments, host: CommandHost
   const { client } = chain;
   const fromBlock = args.fromBlock === undefined ? undefined : parseBlockNumber("--from-block", args.fromBlock);
   const owner = await readOwner(client, { address: timelock });
-  const [{ operations, problems }, holders, status] = await Promise.all([
+  const [underWay, holders, status] = await Promise.all([
     readQueues(io, host, { chain, appId, kms, owner, fromBlock, service: args.service }),
     readRoleHolders(client, { timelock, fromBlock, signal: io.signal }),
     readTimelock(client, { timelock }),
@@ -65,25 +63,14 @@ async function list(io: TaskIo, args: TimelockStatusArguments, host: CommandHost
     result: {
       ...{ chainId: chain.chainId, appId: appId ?? null, timelock, blockNumber, minDelaySeconds, isExecutorOpen },
       ...describeHolders(holders),
-      ...{ operations: operations.map(describeQueuedOperation), problems },
+      ...describeUnderWay(underWay),
     },
     show: (output) => {
       output.title(`Timelock ${timelock} on ${chain.network}, chain ${chain.chainId}`);
       output.line(`  ${describeOwner(owner)}`);
       showExecutors(output, status, holders);
-      output.title(`Under way: ${operations.length}`);
-      showUnderWay(output, operations);
-      for (const problem of problems) output.line(`  NOT KNOWN: ${problem}`);
+      showUnderWay(output, underWay);
     },
-  };
-}
-
-/** An operation that is under way, for `--json`. */
-export function describeQueuedOperation({ text: _, calls, ...operation }: QueuedOperation) {
-  return {
-    ...operation,
-    ...("readyAt" in operation && { readyAt: toIso(operation.readyAt) }),
-    calls: calls.map(({ description, to }) => ({ description, to })),
   };
 }
 

@@ -3,7 +3,7 @@ import { describeDelay, noPredecessor } from "../core/timelock-calls.ts";
 import type { FoundOperation } from "../governance/timelock-execute.ts";
 import { toIso } from "../governance/timelock-execute.ts";
 import type { TimelockRoles, TimelockStatus } from "../governance/timelock-operation.ts";
-import { nameOfQueued, type QueuedOperation } from "../governance/under-way.ts";
+import { nameOfQueued, type QueuedOperation, type UnderWay } from "../governance/under-way.ts";
 import type { Output } from "./output.ts";
 
 /** Shows an operation of a timelock with its calls, and who may do what. */
@@ -63,8 +63,10 @@ function describeExecutors(
   return accounts.length === 0 ? "no account that is known" : accounts.join("\n               ");
 }
 
-/** Shows what waits in Safes and timelocks. */
-export function showUnderWay(output: Output, operations: readonly QueuedOperation[]): void {
+/** Shows what waits in Safes and timelocks. Shows nothing if that is nothing and everything was read. */
+export function showUnderWay(output: Output, { operations, problems }: UnderWay): void {
+  if (operations.length + problems.length === 0) return;
+  output.title(`Under way: ${operations.length}`);
   for (const operation of operations) {
     output.line(`  ${nameOfQueued(operation)}`);
     output.line(`    ${describeQueued(operation)}`);
@@ -73,6 +75,7 @@ export function showUnderWay(output: Output, operations: readonly QueuedOperatio
     if (unknownCalls > 0)
       output.line(`    ${unknownCalls} ${unknownCalls === 1 ? "call" : "calls"} that this package does not know`);
   }
+  for (const problem of problems) output.line(`  ${problem}`);
 }
 
 function describeQueued(operation: QueuedOperation): string {

@@ -17,6 +17,8 @@ export interface AllowlistUse {
   readonly movingTo: readonly HashUse[];
   /** Hashes that valid prepare tokens and open registrations wait for. */
   readonly prepared: readonly PreparedHash[];
+  /** Calls that wait in the Safe or the timelock that owns the app. */
+  readonly queued: readonly QueuedCall[];
   /** Facts that could not be read. */
   readonly unknowns: readonly UnknownFact[];
 }
@@ -68,6 +70,7 @@ export const unknownKinds = [
   "running-hashes",
   "prepare-tokens",
   "other-machines",
+  "queue",
 ] as const;
 
 export type UnknownKind = (typeof unknownKinds)[number];
@@ -85,7 +88,7 @@ export interface KeepRules {
   /** Hashes added less than this many seconds before the pinned block stay. Undefined: age does not matter. */
   readonly olderThanSeconds: number | undefined;
   readonly pins: readonly Pin[];
-  /** Calls that are queued in a Safe or a timelock. */
+  /** Calls that are queued in a Safe or a timelock and that the operator named. */
   readonly queued: readonly QueuedCall[];
   /** Kinds of unknown facts that the caller accepts. */
   readonly acceptedUnknowns: readonly UnknownKind[];

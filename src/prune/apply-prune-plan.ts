@@ -252,7 +252,7 @@ async function findUses({ cloud, signal }: PruneSource, plan: PrunePlan, compose
   const { appId, chainId } = plan;
   const use = await readCloudUse(cloud, { appId, chainId, composeHashes, signal });
   const allowed = composeHashes.map((composeHash) => ({ composeHash, added: undefined }));
-  const inUse = planPrune({ ...plan, ...use, allowed }, { ...plan.policy, ...nothingKept });
+  const inUse = planPrune({ ...plan, ...use, allowed, queued: [] }, { ...plan.policy, ...nothingKept });
   return {
     objections: inUse.rows.flatMap(({ composeHash, reasons, added }): Objection[] =>
       reasons.map((reason) => ({ composeHash, problem: describeReason(reason, { added }) })),

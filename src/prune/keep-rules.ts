@@ -107,9 +107,9 @@ export const movingToRule: KeepRule = {
 export const queuedRule: KeepRule = {
   name: "queued",
   prepare:
-    (_facts, { queued }) =>
+    (use, { queued }) =>
     ({ composeHash }) =>
-      queued
+      [...use.queued, ...queued]
         .filter(({ composeHashes }) => composeHashes.includes(composeHash))
         .map(({ source }) => ({ rule: "queued", source })),
 };

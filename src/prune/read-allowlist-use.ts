@@ -15,7 +15,15 @@ import type { History } from "../history/history.ts";
 import { type KnownLists, readKnownLists } from "../history/known-lists.ts";
 import { allowedAt, decodePolicyChanges, type PolicyChange } from "../history/policy.ts";
 import { scanLogs } from "../history/scan-logs.ts";
-import type { Addition, AllowedHash, AllowlistUse, PinnedBlock, UnknownFact } from "./allowlist-use.ts";
+import {
+  type Addition,
+  type AllowedHash,
+  type AllowlistUse,
+  findMentions,
+  type PinnedBlock,
+  type QueuedDocument,
+  type UnknownFact,
+} from "./allowlist-use.ts";
 import { type CloudUse, readCloudUse, unknownCloudUse } from "./read-cloud-use.ts";
 
 export interface ReadAllowlistUseParameters {
@@ -90,6 +98,7 @@ export async function readAllowlistUse(parameters: ReadAllowlistUseParameters): 
     running: uses.running,
     movingTo: uses.movingTo,
     prepared: uses.prepared,
+    queued: [],
     unknowns: [
       ...historyProblems(known),
       ...eventProblems(history),
@@ -173,10 +182,21 @@ export interface PruneSource {
   readonly acceptKeyEpochs?: boolean | undefined;
   /** Reads the app's history up to now: readHistory, with the caller's store. */
   readonly readHistory: () => Promise<History>;
+  /**
+   * Reads what is queued in the owner of the app. Undefined: only the queued calls count that the operator named.
+   */
+  readonly readQueue?: (() => Promise<ReadQueue>) | undefined;
   /** Proves that the history is complete; returns one sentence if it cannot. Undefined: no proof is requested. */
   readonly prove?: ((history: History) => Promise<string | undefined>) | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What is queued in the owner of an app. */
+export interface ReadQueue {
+  readonly documents: readonly QueuedDocument[];
+  /** Of kind `queue`: queues that could not be read. */
+  readonly unknowns: readonly UnknownFact[];
 }
 
 /**
@@ -196,9 +216,13 @@ export async function readAllowlistUseFrom(
   source: PruneSource,
   named: readonly ComposeHash[] = [],
 ): Promise<AllowlistUse> {
-  const { readHistory, prove, ...sources } = source;
-  const history = await readHistory();
-  return readAllowlistUse({ ...sources, history, named, proofProblem: await prove?.(history) });
+  const { readHistory, readQueue, prove, ...sources } = source;
+  const [history, queue] = await Promise.all([readHistory(), readQueue?.()]);
+  const use = await readAllowlistUse({ ...sources, history, named, proofProblem: await prove?.(history) });
+  if (queue === undefined) return use;
+  const allowed = use.allowed.map(({ composeHash }) => composeHash);
+  const queued = queue.documents.map(({ source, text }) => ({ source, composeHashes: findMentions(text, allowed) }));
+  return { ...use, queued, unknowns: [...use.unknowns, ...queue.unknowns] };
 }
 
 const requestsAtOnce = 8;

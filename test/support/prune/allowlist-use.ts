@@ -39,6 +39,7 @@ export function allowlistUse(changes: Partial<AllowlistUse> = {}): AllowlistUse 
     running: [],
     movingTo: [],
     prepared: [],
+    queued: [],
     unknowns: [],
     ...changes,
   };
