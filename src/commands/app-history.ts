@@ -30,6 +30,11 @@ export interface HistoryArguments {
   readonly index?: string | undefined;
 }
 
+/** @throws InvalidArgumentError */
+export function fromBlockOf({ fromBlock }: Pick<HistoryArguments, "fromBlock">): bigint | undefined {
+  return fromBlock === undefined ? undefined : parseBlockNumber("--from-block", fromBlock);
+}
+
 const noIndex = "none";
 
 /**
@@ -84,7 +89,7 @@ export async function readAppHistory(
   { client, appId }: { readonly client: ChainClient; readonly appId: AppId },
   args: HistoryArguments = {},
 ): Promise<History> {
-  const fromBlock = args.fromBlock === undefined ? undefined : parseBlockNumber("--from-block", args.fromBlock);
+  const fromBlock = fromBlockOf(args);
   const index = await openIndex(args, host);
   const path = storeOf(args, host);
   if (path !== ":memory:") await (args.store === undefined ? makeOwnDirectory : makeDirectory)(dirname(path));

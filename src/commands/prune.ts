@@ -2,7 +2,7 @@ import { isAddressEqual } from "viem";
 import { type ReadAppStatusReturnType, readAppStatus } from "../chain/read-app.ts";
 import { requireNoKeyEpochs } from "../core/generation.ts";
 import { type ComposeHash, parseComposeHash } from "../core/ids.ts";
-import { removeComposeHashCall } from "../core/owner-calls.ts";
+import { type OwnerCall, removeComposeHashCall } from "../core/owner-calls.ts";
 import type { PriceEstimate } from "../core/price.ts";
 import { InvalidArgumentError, PruneBlockedError, PruneOvertakenError } from "../errors/index.ts";
 import { proveAllowlist } from "../history/prove-allowlist.ts";
@@ -41,6 +41,7 @@ import { planWithUser } from "./plan-with-user.ts";
 import { type PrepareForSafeParameters, prepareForSafe } from "./prepare-for-safe.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { createSending } from "./sending.ts";
+import { readPruneQueue } from "./under-way.ts";
 import { chooseSendMode, confirmUnsigned, createBatchOutput, planRequestOf, showRecorded } from "./write.ts";
 
 export const pruneCommand: Command<PruneArguments> = (args, host) => runTask(args, (io) => prune(args, host, io));
@@ -104,7 +105,7 @@ export async function connectStoredPrune(
   const acceptKeyEpochs = plan.accepted.includes("key-epochs");
   return {
     settings: { ...settings, accepted: new Set(plan.accepted) },
-    prune: pruneSourceOf(io, host, { app, settings, acceptKeyEpochs }),
+    prune: pruneSourceOf(io, host, { app, settings, acceptKeyEpochs, planned: callsOf(plan) }),
     named: namedIn(settings, app, documents),
     keep: (use: AllowlistUse, planned: KeepRules) =>
       buildKeepRules({ settings, documents, use, pins: app.pins, planned }),
@@ -131,6 +132,10 @@ export async function executeStoredPrune(
   if (settings.isDryRun)
     return { result: { outcome: "planned", price: await pricePlan(io, { app, status, plan, settings }) } };
   return executePrune(io, { app, status, plan, use, source, settings });
+}
+
+function callsOf({ changes }: ChangePlan): readonly OwnerCall[] {
+  return changes.map(({ call }) => call);
 }
 
 function namedIn(
@@ -388,10 +393,13 @@ export function pruneSourceOf(
     app,
     settings,
     acceptKeyEpochs,
+    planned = [],
   }: {
     readonly app: ConnectedApp;
     readonly settings: Pick<PruneSettings, "isProofWanted" | "history">;
     readonly acceptKeyEpochs: boolean;
+    /** The calls of the plan that is checked: what waits with exactly these is the plan itself. */
+    readonly planned?: readonly OwnerCall[];
   },
 ): PruneSource {
   const { client, cloud } = app;
@@ -404,6 +412,7 @@ export function pruneSourceOf(
     acceptKeyEpochs,
     signal,
     readHistory: async () => (await readAppLists(io, host, app, settings.history)).history,
+    readQueue: () => readPruneQueue(io, host, { app, history: settings.history, planned }),
     ...(settings.isProofWanted && {
       prove: async (history) => {
         const { claims } = await proveAllowlist(client, { history, signal });

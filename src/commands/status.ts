@@ -19,6 +19,7 @@ import type { Output } from "../output/output.ts";
 import { showUnderWay } from "../output/timelock.ts";
 import {
   type AppLists,
+  fromBlockOf,
   type HistoryArguments,
   type Origin,
   readAppLists,
@@ -26,14 +27,13 @@ import {
   reportEvidence,
   showCompleteness,
 } from "./app-history.ts";
-import { parseBlockNumber } from "./arguments.ts";
 import { type AppArguments, type ConnectedApp, connectApp, listCvms, requireApp } from "./connect-app.ts";
 import { findLiveKmsOf, type KmsArguments, resolveKms } from "./connect-kms.ts";
 import { type GenerationReport, readOtherKms, reportGenerations } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { lint, readLintSubject, showFindings } from "./lint.ts";
-import { describeUnderWay, readQueues } from "./under-way.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import { describeUnderWay, readQueues } from "./under-way.ts";
 
 export interface StatusArguments extends AppArguments, KmsArguments, HistoryArguments, OutputArguments {
   /** The least severe finding that fails the task: `error` or `warning`. */
@@ -58,7 +58,6 @@ async function status(args: StatusArguments, host: CommandHost, io: TaskIo): Pro
     ...(completeness.isComplete && { lists: valuesOf(known) }),
   });
   const contracts = [...judged, ...(await readOtherKms(app, kms))];
-  const fromBlock = args.fromBlock === undefined ? undefined : parseBlockNumber("--from-block", args.fromBlock);
   const { owner } = contract;
   const report: StatusReport = {
     appId,
@@ -72,7 +71,7 @@ async function status(args: StatusArguments, host: CommandHost, io: TaskIo): Pro
     lists: await readLists(client, known),
     known,
     running,
-    underWay: await readQueues(io, host, { chain: app, appId, kms, owner, fromBlock }),
+    underWay: await readQueues(io, host, { chain: app, appId, kms, owner, fromBlock: fromBlockOf(args) }),
     findings: findingsOf(subject, { running, known }),
   };
   const verdict = judge(report, failOn ?? "error");

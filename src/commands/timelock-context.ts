@@ -6,7 +6,7 @@ import type { OwnerCall } from "../core/owner-calls.ts";
 import { describeDelay } from "../core/timelock-calls.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { type FoundOperation, findOperation, readRoleHolders, toIso } from "../governance/timelock-execute.ts";
-import type { TimelockRoles } from "../governance/timelock-operation.ts";
+import type { TimelockRoles, TimelockStatus } from "../governance/timelock-operation.ts";
 import { describeState } from "../output/timelock.ts";
 import type { DryRunArguments } from "./batch-plan.ts";
 import type { CommandHost, ConnectedChain } from "./host.ts";
@@ -77,7 +77,8 @@ export async function readCaller(
   { from }: Pick<TimelockCallArguments, "from">,
   purpose: string,
 ): Promise<ReadOwnerReturnType> {
-  const address = from === undefined ? (await chain.signer(purpose)).address : parseAddress("The caller (--from)", from);
+  const address =
+    from === undefined ? (await chain.signer(purpose)).address : parseAddress("The caller (--from)", from);
   return readOwner(chain.client, { address });
 }
 
@@ -85,7 +86,11 @@ export async function readCaller(
 export function callTimelock(
   io: TaskIo,
   { plan, chain }: Pick<ConnectedPlan, "plan" | "chain">,
-  { args, call, caller }: { readonly args: TimelockCallArguments; readonly call: OwnerCall; readonly caller: ReadOwnerReturnType },
+  {
+    args,
+    call,
+    caller,
+  }: { readonly args: TimelockCallArguments; readonly call: OwnerCall; readonly caller: ReadOwnerReturnType },
 ) {
   const { batch, dryRun } = args;
   const accepted = new Set<string>();
@@ -94,7 +99,16 @@ export function callTimelock(
 }
 
 /** An operation, for `--json`. */
-export function describeOperation({ timelock, id, operation, state, readyAt, status, logged, ...found }: FoundOperation) {
+export function describeOperation({
+  timelock,
+  id,
+  operation,
+  state,
+  readyAt,
+  status,
+  logged,
+  ...found
+}: FoundOperation) {
   const { predecessor, salt } = operation;
   return {
     ...{ timelock, operationId: id, predecessor, salt, isPredecessorDone: found.isPredecessorDone },
@@ -108,13 +122,16 @@ export function describeOperation({ timelock, id, operation, state, readyAt, sta
   };
 }
 
-/** The accounts with roles, for `--json`. */
-export function describeHolders(holders: readonly TimelockRoles[] | undefined) {
+/** The accounts with roles, for `--json`. `executors` is null if every account may execute, or if none is known. */
+export function describeHolders(
+  { isExecutorOpen }: Pick<TimelockStatus, "isExecutorOpen">,
+  holders: readonly TimelockRoles[] | undefined,
+) {
   const withRole = (right: "canPropose" | "canExecute" | "canCancel") =>
     holders?.filter((one) => one[right]).map(({ account }) => account) ?? null;
   return {
     proposers: withRole("canPropose"),
-    executors: withRole("canExecute"),
+    executors: isExecutorOpen ? null : withRole("canExecute"),
     cancellers: withRole("canCancel"),
   };
 }

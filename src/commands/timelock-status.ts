@@ -1,4 +1,4 @@
-import type { Address } from "viem";
+import { type Address, getAddress } from "viem";
 import { parseAddress } from "../chain/client.ts";
 import { readAppStatus } from "../chain/read-app.ts";
 import { readOwner } from "../chain/read-owner.ts";
@@ -7,7 +7,7 @@ import { readRoleHolders } from "../governance/timelock-execute.ts";
 import { readTimelock } from "../governance/timelock-operation.ts";
 import { describeOwner } from "../output/format.ts";
 import { showExecutors, showOperation, showUnderWay } from "../output/timelock.ts";
-import { parseBlockNumber } from "./arguments.ts";
+import { fromBlockOf } from "./app-history.ts";
 import { type AppArguments, connectApp, requireApp } from "./connect-app.ts";
 import { resolveKms } from "./connect-kms.ts";
 import type { Command, CommandHost, ConnectedChain } from "./host.ts";
@@ -38,7 +38,7 @@ async function show(io: TaskIo, args: TimelockStatusArguments, host: CommandHost
     result: {
       ...{ chainId: chain.chainId, appId, kms, digest },
       ...describeOperation(found),
-      ...describeHolders(holders),
+      ...describeHolders(found.status, holders),
     },
     show: (output) => {
       showOperation(output, found, holders);
@@ -51,7 +51,7 @@ async function show(io: TaskIo, args: TimelockStatusArguments, host: CommandHost
 async function list(io: TaskIo, args: TimelockStatusArguments, host: CommandHost): Promise<TaskOutcome> {
   const { chain, timelock, appId, kms } = await connectTimelock(args, host);
   const { client } = chain;
-  const fromBlock = args.fromBlock === undefined ? undefined : parseBlockNumber("--from-block", args.fromBlock);
+  const fromBlock = fromBlockOf(args);
   const owner = await readOwner(client, { address: timelock });
   const [underWay, holders, status] = await Promise.all([
     readQueues(io, host, { chain, appId, kms, owner, fromBlock, service: args.service }),
@@ -62,7 +62,7 @@ async function list(io: TaskIo, args: TimelockStatusArguments, host: CommandHost
   return {
     result: {
       ...{ chainId: chain.chainId, appId: appId ?? null, timelock, blockNumber, minDelaySeconds, isExecutorOpen },
-      ...describeHolders(holders),
+      ...describeHolders(status, holders),
       ...describeUnderWay(underWay),
     },
     show: (output) => {
@@ -84,7 +84,7 @@ interface ConnectedTimelock {
 async function connectTimelock(args: TimelockStatusArguments, host: CommandHost): Promise<ConnectedTimelock> {
   const named = args.timelock === undefined ? undefined : parseAddress("The timelock", args.timelock);
   if (named !== undefined && args.app === undefined && args.cvm === undefined)
-    return { chain: await host.connectChain(), timelock: named };
+    return { chain: await host.connectChain(), timelock: getAddress(named) };
   const app = await connectApp(args, host);
   const { owner } = requireApp(await readAppStatus(app.client, { appId: app.appId }), app.appId);
   return { chain: app, timelock: requireTimelock(owner, named), appId: app.appId, kms: resolveKms({}, app) };

@@ -16,8 +16,8 @@ import { parseAge } from "./arguments.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { negativeAnswer, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import {
-  callTimelock,
   type ConnectedOperation,
+  callTimelock,
   connectOperation,
   describeHolders,
   describeOperation,
@@ -58,7 +58,8 @@ async function schedule(
   const { found, chain, holders } = connected;
   const delaySeconds = args.delay === undefined ? undefined : BigInt(parseAge(args.delay));
   if (found.state !== "unset") return alreadyScheduled(args.file, connected);
-  if (found.logged?.ended === undefined) await requireCurrent(connected);
+  const applied = found.logged?.ended === undefined ? await requireCurrent(connected) : undefined;
+  if (applied !== undefined) return { outcome: applied, found };
   showOperation(io.output, found, holders);
   io.output.line();
   const caller = await readCaller(chain, args, "scheduleBatch");
@@ -102,7 +103,8 @@ async function execute(io: TaskIo, args: TimelockCallArguments, connected: Conne
   const { found, chain, holders } = connected;
   if (found.state === "done") return executedAlready(connected);
   requireReady(found);
-  await requireCurrent(connected);
+  const applied = await requireCurrent(connected);
+  if (applied !== undefined) return applied;
   showOperation(io.output, found, holders);
   io.output.line();
   const caller = await readCaller(chain, args, "executeBatch");
@@ -123,17 +125,32 @@ async function executedAlready(connected: ConnectedOperation): Promise<TaskOutco
   const transactionHash: TransactionHash | undefined = found.logged?.ended?.transactionHash;
   const receipt = transactionHash && (await readReceipt(chain.client, transactionHash));
   if (receipt !== undefined) proveCalls(receipt, [executeCall(found)]);
-  const proof = receipt === undefined ? "The endpoint does not show the transaction." : "Its events are those of the plan.";
+  const proof =
+    receipt === undefined ? "The endpoint does not show the transaction." : "Its events are those of the plan.";
   return {
     result: { ...describe(connected), outcome: "executed", isProven: receipt !== undefined },
     show: (output) => output.line(`Nothing was sent: the operation is ${describeState(found)}. ${proof}`),
   };
 }
 
-/** @throws PlanOvertakenError if chain or cloud are no longer as the plan says */
-async function requireCurrent({ plan, chain, source }: ConnectedOperation): Promise<void> {
-  const { objections } = await checkPlan(chain.client, { plan, ...source });
+/**
+ * Returns nothing if the plan may be executed, and the outcome if its changes were made in another way.
+ *
+ * @throws PlanOvertakenError if chain or cloud are no longer as the plan says
+ */
+async function requireCurrent(connected: ConnectedOperation): Promise<TaskOutcome | undefined> {
+  const { plan, chain, source, found } = connected;
+  const { objections, appliedBy } = await checkPlan(chain.client, { plan, ...source });
   if (objections.length > 0) throw new PlanOvertakenError(objections);
+  if (appliedBy === undefined) return undefined;
+  return {
+    result: { ...describe(connected), outcome: "applied", appliedBy },
+    show: (output) => {
+      output.line("Nothing was sent: the plan's changes were made already, without this operation, by");
+      for (const hash of appliedBy) output.line(`  ${hash}`);
+      if (found.state !== "unset") output.line("Cancel the operation: dstack timelock cancel.");
+    },
+  };
 }
 
 /** Cancels the pending operation of a plan. */
@@ -174,6 +191,7 @@ async function run(io: TaskIo, args: TimelockRunArguments, host: CommandHost): P
     connected.found.state === "unset"
       ? await schedule(io, args, connected)
       : { outcome: undefined, found: connected.found };
+  if (found?.state === "unset" && outcome !== undefined) return outcome;
   // A Safe or another program schedules it.
   if (found === undefined) return { result: {}, ...outcome, exitCode: args.dryRun ? 0 : negativeAnswer };
   let now = found;
@@ -182,7 +200,8 @@ async function run(io: TaskIo, args: TimelockRunArguments, host: CommandHost): P
     const { waitUntilReady } = await import("../governance/timelock-wait.ts");
     now = await waitUntilReady(connected.chain.client, now, { signal: io.signal });
   }
-  if (now.state !== "waiting") return execute(io, args, { ...connected, found: await findAgain({ ...connected, found: now }, io) });
+  if (now.state !== "waiting")
+    return execute(io, args, { ...connected, found: await findAgain({ ...connected, found: now }, io) });
   return {
     result: { ...describe({ ...connected, found: now }), outcome: "waiting" },
     show: (output) => {
@@ -198,7 +217,6 @@ function describe({ plan, chain, found, holders }: ConnectedOperation) {
   return {
     ...{ chainId: chain.chainId, appId, kms, digest },
     ...describeOperation(found),
-    ...describeHolders(holders),
+    ...describeHolders(found.status, holders),
   };
 }
-

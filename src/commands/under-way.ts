@@ -1,5 +1,17 @@
+import { readAppStatus } from "../chain/read-app.ts";
+import type { OwnerCall } from "../core/owner-calls.ts";
 import { toIso } from "../governance/timelock-execute.ts";
-import { readUnderWay, type ReadUnderWayParameters, type UnderWay } from "../governance/under-way.ts";
+import {
+  makesExactly,
+  nameOfQueued,
+  type ReadUnderWayParameters,
+  readUnderWay,
+  type UnderWay,
+} from "../governance/under-way.ts";
+import type { ReadQueue } from "../prune/read-allowlist-use.ts";
+import { fromBlockOf, type HistoryArguments } from "./app-history.ts";
+import { type ConnectedApp, requireApp } from "./connect-app.ts";
+import { resolveKms } from "./connect-kms.ts";
 import type { CommandHost, ConnectedChain } from "./host.ts";
 import type { TaskIo } from "./run.ts";
 
@@ -8,9 +20,7 @@ export interface QueueArguments {
   readonly service?: string | undefined;
 }
 
-export interface ReadQueuesParameters
-  extends Omit<ReadUnderWayParameters, "readSafeQueue" | "signal">,
-    QueueArguments {
+export interface ReadQueuesParameters extends Omit<ReadUnderWayParameters, "readSafeQueue" | "signal">, QueueArguments {
   readonly chain: ConnectedChain;
 }
 
@@ -32,5 +42,31 @@ export function describeUnderWay({ operations, problems }: UnderWay) {
       calls: calls.map(({ description, to }) => ({ description, to })),
     })),
     problems,
+  };
+}
+
+export interface ReadPruneQueueParameters {
+  readonly app: ConnectedApp;
+  readonly history: HistoryArguments;
+  /** The calls of the plan that is checked: what waits with exactly these is the plan itself. */
+  readonly planned: readonly OwnerCall[];
+}
+
+/** What waits in the owner of the app, except the plan itself. */
+export async function readPruneQueue(
+  io: Pick<TaskIo, "signal">,
+  host: CommandHost,
+  { app, history, planned }: ReadPruneQueueParameters,
+): Promise<ReadQueue> {
+  const { appId, client } = app;
+  const { owner } = requireApp(await readAppStatus(client, { appId }), appId);
+  const { operations, problems } = await readQueues(io, host, {
+    ...{ chain: app, appId, kms: resolveKms({}, app), owner },
+    fromBlock: fromBlockOf(history),
+  });
+  const others = operations.filter((operation) => planned.length === 0 || !makesExactly(operation, planned));
+  return {
+    documents: others.map((operation) => ({ source: nameOfQueued(operation), text: operation.text })),
+    unknowns: problems.map((problem) => ({ kind: "queue", problem })),
   };
 }

@@ -47,6 +47,8 @@ export interface ExecuteCallsParameters {
   readonly dryRun?: boolean | undefined;
   /** With `--plan`: the calls become a plan, and nothing is sent. */
   readonly plan?: PlanRequest | undefined;
+  /** What the ledger records. @default a change that an owner makes */
+  readonly purpose?: "batch" | "timelock" | undefined;
 }
 
 /** The results of the calls, for `--json`. */
@@ -71,7 +73,7 @@ export interface CarriedOut extends Omit<BatchResult, "calls"> {
 export async function executeCalls(
   io: TaskIo,
   chain: ConnectedChain & Signing,
-  { calls, signer, batch, allowNoEffect, dryRun = false, plan: request }: ExecuteCallsParameters,
+  { calls, signer, batch, allowNoEffect, dryRun = false, plan: request, ...other }: ExecuteCallsParameters,
 ): Promise<CarriedOut | PreparedForSafe | PlannedCalls | WrittenPlan> {
   const delivery = chooseSendMode(parseBatch(batch), signer);
   io.output.line(`On ${chain.network}, chain ${chain.chainId}:`);
@@ -85,18 +87,19 @@ export async function executeCalls(
       allowNoEffect,
       dryRun,
     });
-  const purpose = [...new Set(calls.map(({ functionName }) => functionName))].join(" and ");
-  const readSigner = () => chain.signer(purpose, signer.address);
+  const purpose = { kind: other.purpose ?? "batch" };
+  const names = [...new Set(calls.map(({ functionName }) => functionName))].join(" and ");
+  const readSigner = () => chain.signer(names, signer.address);
   if (dryRun) {
     const payer = await readPayer(io, { readSigner, signer: signer.address });
     using ledger = await chain.openLedger({ isKept: false });
-    return await planCalls(io, chain, { ...delivery, calls, payer, ledger, allowNoEffect });
+    return await planCalls(io, chain, { ...delivery, calls, payer, ledger, allowNoEffect, purpose });
   }
   const account = await readSigner();
   using ledger = await chain.openLedger();
   const { chainId, client } = chain;
-  const sending = { calls: orderCalls(calls), account, ledger, chainId, allowNoEffect };
-  await showRecorded(io, client, { ...sending, purpose: { kind: "batch" } });
+  const sending = { calls: orderCalls(calls), account, ledger, chainId, allowNoEffect, purpose };
+  await showRecorded(io, client, sending);
   const { mode, allowDelegation } = delivery;
   const plan = await planWithUser(io, chain, { ...sending, mode, allowDelegation });
   const price = await showBatchPlan(io, chain, plan);

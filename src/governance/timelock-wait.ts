@@ -43,4 +43,3 @@ export async function waitUntilReady(
   }
   return now;
 }
-

@@ -42,9 +42,7 @@ function callingTask(id: string[], description: string) {
     .addPositionalArgument(fileArgument)
     .addOption(saltOption)
     .addOption(predecessorOption)
-    .addOption(
-      optional("from", "Account that calls the timelock, such as a Safe with the role (default: the signer)"),
-    )
+    .addOption(optional("from", "Account that calls the timelock, such as a Safe with the role (default: the signer)"))
     .addOption(optional("plan", "File for a plan of this one call, which the Safe of --from executes; nothing is sent"))
     .addOption(batchOption)
     .addOption(pinOption)
