@@ -14,6 +14,8 @@ const layers = [
   "batch",
   "history",
   "prune",
+  "plans",
+  "governance",
   "output",
   "world",
   "testing",
