@@ -18,6 +18,7 @@ import { type CloudUse, readCloudUse, unknownCloudUse } from "../prune/read-clou
 import { parseAccept } from "./arguments.ts";
 import { type AppArguments, type ConnectedApp, connectApp } from "./connect-app.ts";
 import type { Command, CommandHost } from "./host.ts";
+import { recordRevocation } from "./revocations.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { parseHashes } from "./values.ts";
 import { type ChangeAppArguments, changeApp } from "./write.ts";
@@ -56,6 +57,11 @@ async function revoke(io: TaskIo, args: HashRevokeArguments, host: CommandHost):
           reasonOf: () => ({ rule: "revoked", note }),
           guard: () => requireAgreement(io, { app, use, hashes: allowed, others, accepted, isDryRun: args.dryRun }),
         });
+  if (change !== undefined && args.dryRun !== true) {
+    using ledger = await app.openLedger();
+    const revocation = { at: new Date().toISOString(), note: note ?? null };
+    for (const composeHash of allowed) recordRevocation(ledger, { appId, composeHash }, revocation);
+  }
   const left: readonly ComposeHash[] = change === undefined ? [] : (await readAllowed(app, hashes, use)).allowed;
   const isRemoved = ({ composeHash }: HashUse) => hashes.includes(composeHash) && !left.includes(composeHash);
   const after = change === undefined || args.dryRun === true ? use : await readUse(app, hashes);

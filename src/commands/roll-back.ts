@@ -20,6 +20,7 @@ import type { UpdateRequest } from "../update/run.ts";
 import { type Origin, readAppLists, readOrigin } from "./app-history.ts";
 import type { ConnectedApp } from "./connect-app.ts";
 import type { CommandHost } from "./host.ts";
+import { findRevocation, type Revocation } from "./revocations.ts";
 import type { TaskIo } from "./run.ts";
 
 /** What an update goes back to, for `--json`. */
@@ -31,6 +32,8 @@ export interface Rollback extends Pick<AppRevision, "id" | "createdAt" | "compos
   readonly status: "allowed" | "removed" | "unknown" | "offChain";
   /** When the owner removed the hash, and by which address. Null if it was not removed, or that is not known. */
   readonly removed: Origin | null;
+  /** That this project has revoked the hash, and why. Null if its ledger does not say so. */
+  readonly revoked: Revocation | null;
 }
 
 /** @throws InvalidArgumentError if an option contradicts `--revision` */
@@ -117,6 +120,7 @@ async function prepareRollback(
   output.line(`  made         ${timeOf(createdAt)}, by the ${kind} of ${cvmName}`);
   output.line(`  hash         ${composeHash}`);
   output.line(`  app          ${describeStatus(rollback)}`);
+  if (found.revoked !== null) output.line(`  REVOKED      ${describeRevocation(found.revoked)}`);
   for (const line of describeEnvironment(request)) output.line(`  ${line}`);
   for (const line of describeNames(request, { current, document })) output.line(`  ! ${line}`);
   const difference = describeDifference(current, document);
@@ -139,7 +143,7 @@ async function prepareRollback(
   };
 }
 
-const offChain = { status: "offChain", removed: null } as const;
+const offChain = { status: "offChain", removed: null, revoked: null } as const;
 
 /** @throws RpcUnavailableError, ContractRevertedError, NoContractError */
 async function findStatus(
@@ -147,17 +151,19 @@ async function findStatus(
   host: CommandHost,
   app: ConnectedApp,
   composeHash: ComposeHash,
-): Promise<Pick<Rollback, "status" | "removed">> {
+): Promise<Pick<Rollback, "status" | "removed" | "revoked">> {
   const { client, appId } = app;
+  using ledger = await app.openLedger({ isKept: false });
+  const revoked = findRevocation(ledger, { appId, composeHash }) ?? null;
   const { composeHashAllowed } = await readAllowlist(client, { appId, composeHash });
-  if (composeHashAllowed === true) return { status: "allowed", removed: null };
+  if (composeHashAllowed === true) return { status: "allowed", removed: null, revoked };
   const { history } = await readAppLists(io, host, app, {});
   const ofHash = history.changes.filter((change) => "composeHash" in change && change.composeHash === composeHash);
   const last = ofHash.findLast(({ kind }) => kind === "composeHashRemoved");
   const removed = last === undefined ? null : await readOrigin(client, last);
   // An index is not trusted, so its events do not prove that the owner ever allowed the hash.
   const wasAllowed = history.indexed === undefined && ofHash.some(({ kind }) => kind === "composeHashAdded");
-  return { status: wasAllowed ? "removed" : "unknown", removed };
+  return { status: wasAllowed ? "removed" : "unknown", removed, revoked };
 }
 
 /**
@@ -181,7 +187,7 @@ function timeOf(createdAt: string): string {
 function describeStatus({ status, removed }: Rollback): string {
   switch (status) {
     case "allowed":
-      return "allows this hash, so the owner need not allow it again";
+      return "allows this hash now";
     case "offChain":
       return "has no contract: its KMS keeps the policy off chain";
     case "removed":
@@ -195,6 +201,10 @@ function describeRemoval(removed: Origin | null): string {
   if (removed === null) return "";
   const { time, by, transactionHash } = removed;
   return `; removed ${formatTime(time)} UTC by ${by ?? "an unknown sender"}, transaction ${transactionHash}`;
+}
+
+function describeRevocation({ at, note }: Revocation): string {
+  return `${formatTime(at)} UTC, according to this project's ledger${note === null ? "" : `: ${note}`}`;
 }
 
 function describeEnvironment({ environment, clearEnvironment }: UpdateRequest): readonly string[] {
@@ -230,7 +240,8 @@ async function requireConsent(
     isDryRun,
   }: { readonly rollback: Rollback; readonly accepted: ReadonlySet<string>; readonly isDryRun: boolean },
 ): Promise<void> {
-  const { id, status, composeHash, removed } = rollback;
+  const { id, status, composeHash, removed, revoked } = rollback;
+  const why = revoked === null ? "The code may be vulnerable." : `It was revoked ${describeRevocation(revoked)}.`;
   const objections: readonly RemovalObjection[] = [
     ...(status === "unknown"
       ? [
@@ -244,7 +255,7 @@ async function requireConsent(
       ? [
           {
             acceptAs: "removed-revision",
-            problem: `The owner removed ${composeHash} from the app's list${describeRemoval(removed)}. The code may be vulnerable.`,
+            problem: `The owner removed ${composeHash} from the app's list${describeRemoval(removed)}. ${why}`,
           },
         ]
       : []),

@@ -12,6 +12,7 @@ import { getComposeFile } from "../../../../../src/cloud/get-compose-file.ts";
 import { getCvm } from "../../../../../src/cloud/get-cvm.ts";
 import { hashAppComposeText } from "../../../../../src/core/compose-hash.ts";
 import { type AppId, type ComposeHash, withoutPrefix } from "../../../../../src/core/ids.ts";
+import { loadPlan } from "../../../../../src/plans/plan-file.ts";
 import type { UpdateResult } from "../../../../../src/update/run.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
 import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";
@@ -119,7 +120,12 @@ describe("dstack update --revision", () => {
       expect(planned.json<RolledBack>().rollback, revision).to.include({ id, createdAt });
     }
     const { stdout } = await run({ revision: id, dryRun: true, json: false });
-    for (const words of [`to revision ${id}`, `hash         ${hashes[1]}`, "allows this hash", "stays as it is now"])
+    for (const words of [
+      `to revision ${id}`,
+      `hash         ${hashes[1]}`,
+      "allows this hash now",
+      "stays as it is now",
+    ])
       expect(stdout).to.include(words);
     expect(stdout).to.include("-     image: nginx:1.29").and.include("+     image: nginx:1.28");
     expect(stdout).to.include("the guest will ignore: MODE");
@@ -161,11 +167,48 @@ describe("dstack update --revision", () => {
     expect([await running(), await isAllowed(hashes[1])]).to.deep.equal([hashes[1], true]);
   });
 
+  it("says why this project has revoked the hash", async () => {
+    const ledger = path(`ledger-${runs}.sqlite`);
+    const args = { hashes: [hashes[1]], app: appId, note: "CVE-2026-1234", json: true, yes: true, ledger };
+    expect((await runTask(hre, ["hash", "revoke"], args)).exitCode).to.equal(0);
+    const refused = await run({ revision: hashes[1] });
+    expect(namesOf(refused)).to.deep.equal(["removed-revision"]);
+    expect(refused.stdout).to.include("according to this project's ledger: CVE-2026-1234");
+    await runTask(hre, ["hash", "add"], { hashes: [hashes[1]], app: appId, json: true, yes: true, ledger });
+    const planned = await run({ revision: hashes[1], dryRun: true });
+    expect(planned.json<RolledBack>().rollback).to.deep.include({ status: "allowed", removed: null });
+    expect(planned.stderr).to.match(/REVOKED .* UTC, according to this project's ledger: CVE-2026-1234/);
+  });
+
   it("needs no proof of a running document whose hash was revoked", async () => {
     await remove(hashes[2]);
     const back = await run({ revision: "previous" });
     expect(back.exitCode, back.stdout).to.equal(0);
     expect([await running(), await isAllowed(hashes[2])]).to.deep.equal([hashes[1], false]);
+  });
+
+  it("prepares the rollback for other owners: they allow a hash again, or sign nothing", async () => {
+    const plan = path("plan.json");
+    const commit = () => run({ commit: true, plan, cvm: undefined, app: undefined });
+    const block = await head();
+    const free = await run({ revision: "previous", prepare: true, plan, wait: undefined });
+    expect(free.exitCode, free.stdout).to.equal(0);
+    expect((await loadPlan(plan)).changes).to.deep.equal([]);
+    const committed = await commit();
+    expect(committed.exitCode, committed.stdout).to.equal(0);
+    expect([await running(), await head()]).to.deep.equal([hashes[1], block]);
+
+    runs++;
+    await remove(hashes[2]);
+    const args = { revision: hashes[2], prepare: true, plan, wait: undefined };
+    expect(namesOf(await run(args))).to.deep.equal(["removed-revision"]);
+    const prepared = await run({ ...args, accept: "removed-revision" });
+    expect(prepared.exitCode, prepared.stdout).to.equal(0);
+    expect(await running()).to.equal(hashes[1]);
+    const applied = await runTask(hre, ["plan", "apply"], { file: plan, json: true, yes: true });
+    expect(applied.exitCode, applied.stdout).to.equal(0);
+    expect((await commit()).exitCode).to.equal(0);
+    expect(await running()).to.equal(hashes[2]);
   });
 
   it("does nothing for the revision that the CVM runs", async () => {
