@@ -31,8 +31,10 @@ describe("dstack hash revoke", () => {
   let cvmId: string;
   let inForce: ComposeHash;
   let snapshot: string;
+  let directory: string;
 
   before(async () => {
+    directory = await mkdtemp(join(tmpdir(), "dstack-revoke-"));
     world = await startWorld({ cloud: { rolloverMs: 0 } });
     const cvm = await getCvm(world.cloudClient, { cvm: "onchain-app" });
     if (cvm.appId === undefined || cvm.composeHash === undefined) throw new Error("The world's CVM has no app.");
@@ -46,7 +48,10 @@ describe("dstack hash revoke", () => {
     snapshot = await world.snapshot();
   });
   afterEach(() => world.restore(snapshot));
-  after(() => world?.close());
+  after(async () => {
+    await world?.close();
+    if (directory) await rm(directory, { recursive: true, force: true });
+  });
 
   const run = (verb: string, args: Record<string, unknown> = {}, project = hre): Promise<TaskRun> =>
     runTask(project, ["hash", verb], { cvm: "onchain-app", json: true, yes: true, ...args });
@@ -120,23 +125,18 @@ describe("dstack hash revoke", () => {
   });
 
   it("writes the removal with its reason to a plan, and stops nothing", async () => {
-    const directory = await mkdtemp(join(tmpdir(), "dstack-revoke-"));
-    try {
-      const block = await head();
-      const plan = join(directory, "plan.json");
-      const planned = await revoke({ accept: "in-use", note: "CVE-2026-1234", plan, stop: true });
-      expect(planned.exitCode, planned.stdout).to.equal(0);
-      expect(planned.json<Revoked>().cvms.map(({ action }) => action)).to.deep.equal(["waits"]);
-      const { changes } = await loadPlan(plan);
-      expect(changes.map(({ reason }) => reason)).to.deep.equal([{ rule: "revoked", note: "CVE-2026-1234" }]);
-      expect([await head(), await readStatus(), await isAllowed(inForce)]).to.deep.equal([block, "running", true]);
-      const applied = await runTask(hre, ["plan", "apply"], { file: plan, json: true, yes: true });
-      expect(applied.exitCode, applied.stdout).to.equal(0);
-      expect((await revoke({ stop: true })).exitCode).to.equal(0);
-      expect([await readStatus(), await isAllowed(inForce)]).to.deep.equal(["stopped", false]);
-    } finally {
-      await rm(directory, { recursive: true, force: true });
-    }
+    const block = await head();
+    const plan = join(directory, "plan.json");
+    const planned = await revoke({ accept: "in-use", note: "CVE-2026-1234", plan, stop: true });
+    expect(planned.exitCode, planned.stdout).to.equal(0);
+    expect(planned.json<Revoked>().cvms.map(({ action }) => action)).to.deep.equal(["waits"]);
+    const { changes } = await loadPlan(plan);
+    expect(changes.map(({ reason }) => reason)).to.deep.equal([{ rule: "revoked", note: "CVE-2026-1234" }]);
+    expect([await head(), await readStatus(), await isAllowed(inForce)]).to.deep.equal([block, "running", true]);
+    const applied = await runTask(hre, ["plan", "apply"], { file: plan, json: true, yes: true });
+    expect(applied.exitCode, applied.stdout).to.equal(0);
+    expect((await revoke({ stop: true })).exitCode).to.equal(0);
+    expect([await readStatus(), await isAllowed(inForce)]).to.deep.equal(["stopped", false]);
   });
 
   it("removes a pinned hash, and a hash that a prepared update needs", async () => {
@@ -182,7 +182,8 @@ describe("dstack hash revoke", () => {
 
   it("stops nothing before the Safe's owners have removed the hash, and goes on after that", async () => {
     const safe = await giveToSafe({ ...world, appId, cvm: "onchain-app", firstHash: inForce });
-    const prepared = await revoke({ accept: "in-use", stop: true });
+    const batch = `safe:${join(directory, "batch.json")}`;
+    const prepared = await revoke({ accept: "in-use", stop: true, batch });
     expect(prepared.exitCode, prepared.stdout).to.equal(0);
     expect(prepared.json<Revoked>().cvms.map(({ action }) => action)).to.deep.equal(["waits"]);
     expect([await isAllowed(inForce), await readStatus()]).to.deep.equal([true, "running"]);
