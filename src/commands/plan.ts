@@ -5,7 +5,7 @@ import { readRecorded } from "../chain/transactions/recorded.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import type { ComposeHash } from "../core/ids.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
-import { InvalidArgumentError, PlanOvertakenError } from "../errors/index.ts";
+import { PlanOvertakenError } from "../errors/index.ts";
 import { nextCommands, showPlan } from "../output/plan.ts";
 import type { ChangePlan } from "../plans/change-plan.ts";
 import { checkPlan, type PlanCheck } from "../plans/check-plan.ts";
@@ -27,7 +27,7 @@ export interface PlanShowArguments extends OutputArguments {
 
 export const planShow: Command<PlanShowArguments> = (args) =>
   runTask(args, async () => {
-    const plan = await readPlan(args);
+    const plan = await loadPlan(args.file);
     return { result: { planFile: args.file, plan }, show: (output) => showPlan(output, plan) };
   });
 
@@ -107,16 +107,8 @@ export interface ConnectedPlan {
   readonly source: ReasonSource;
 }
 
-/** @throws InvalidArgumentError, InvalidPlanFileError */
-async function readPlan({ file }: Pick<PlanShowArguments, "file">): Promise<ChangePlan> {
-  if (file !== "") return loadPlan(file);
-  throw new InvalidArgumentError("No plan was named.", {
-    nextStep: "Give the file that a task wrote with --plan: npx hardhat dstack plan show FILE.",
-  });
-}
-
 export async function connectPlan(io: TaskIo, args: PlanCheckArguments, host: CommandHost): Promise<ConnectedPlan> {
-  const plan = await readPlan(args);
+  const plan = await loadPlan(args.file);
   const { signal } = io;
   if (plan.appId === undefined) {
     const chain = await host.connectChain();

@@ -180,8 +180,8 @@ export interface TimelockRunArguments extends TimelockScheduleArguments {
 }
 
 /**
- * Takes a plan as far as it can go: schedules it, waits if that is asked for, and executes it. Run again, it goes on
- * where it stopped.
+ * Takes a plan as far as it can go: schedules it, waits if that is asked for, executes it, and commits the update that
+ * was prepared for it. Run again, it goes on where it stopped.
  */
 export const timelockRun: Command<TimelockRunArguments> = (args, host) => runTask(args, (io) => run(io, args, host));
 
@@ -200,8 +200,10 @@ async function run(io: TaskIo, args: TimelockRunArguments, host: CommandHost): P
     const { waitUntilReady } = await import("../governance/timelock-wait.ts");
     now = await waitUntilReady(connected.chain.client, now, { signal: io.signal });
   }
-  if (now.state !== "waiting")
-    return execute(io, args, { ...connected, found: await findAgain({ ...connected, found: now }, io) });
+  if (now.state !== "waiting") {
+    const again = { ...connected, found: await findAgain({ ...connected, found: now }, io) };
+    return commitAfter(io, args, host, { plan: connected.plan, executed: await execute(io, args, again) });
+  }
   return {
     result: { ...describe({ ...connected, found: now }), outcome: "waiting" },
     show: (output) => {
@@ -209,6 +211,34 @@ async function run(io: TaskIo, args: TimelockRunArguments, host: CommandHost): P
       output.line("Run the same command again then. With --wait, it stays until then and executes the operation.");
     },
     exitCode: negativeAnswer,
+  };
+}
+
+interface ExecutedPlan {
+  readonly plan: ConnectedOperation["plan"];
+  readonly executed: TaskOutcome;
+}
+
+/** If the plan is of an update that was prepared in this project, finishes that update. */
+async function commitAfter(
+  io: TaskIo,
+  args: TimelockRunArguments,
+  host: CommandHost,
+  { plan, executed }: ExecutedPlan,
+): Promise<TaskOutcome> {
+  const isExecuted = "outcome" in executed.result && executed.result.outcome === "executed";
+  if (args.dryRun === true || !isExecuted || plan.update === undefined) return executed;
+  const { commitExecuted } = await import("./update-commit.ts");
+  executed.show?.(io.output);
+  const update = { ...args, accept: undefined, transactionHash: undefined };
+  const committed = await commitExecuted(io, update, host, { file: args.file, plan });
+  return {
+    result: { ...executed.result, update: committed?.result ?? null },
+    show: (output) => {
+      if (committed !== undefined) committed.show?.(output);
+      else output.line(`The update was not prepared here: dstack update --commit --plan ${args.file}`);
+    },
+    exitCode: committed?.exitCode,
   };
 }
 

@@ -68,6 +68,22 @@ export async function commitPlanned(
   };
 }
 
+/**
+ * Finishes the prepared update of a plan that was just executed. Undefined if the plan is not of an update, or if the
+ * update was prepared elsewhere.
+ */
+export async function commitExecuted(
+  io: TaskIo,
+  args: UpdateArguments,
+  host: CommandHost,
+  { file, plan }: { readonly file: string; readonly plan: ChangePlan },
+): Promise<TaskOutcome | undefined> {
+  if (plan.update === undefined) return undefined;
+  const path = await preparedPath(host, plan.digest);
+  const prepared = await loadPreparedUpdates(path, plan.digest);
+  return prepared === undefined ? undefined : commitPlanned(io, args, host, file);
+}
+
 function requireUpdatePlan(file: string, plan: ChangePlan): UpdatePlan {
   const { appId, update } = plan;
   if (appId !== undefined && update !== undefined) return { ...plan, appId, update };

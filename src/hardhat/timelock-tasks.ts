@@ -106,7 +106,7 @@ export const timelockTasks = [
   callingTask(
     ["dstack", "timelock", "run"],
     withExample(
-      "Takes a plan as far as it can go: schedules it, waits with --wait, and executes it; the same command goes on where it stopped",
+      "Takes a plan as far as it can go: schedules it, waits with --wait, executes it, and commits the update that was prepared for it; the same command goes on where it stopped",
       "timelock run plan.json --network base",
     ),
   )

@@ -2,13 +2,14 @@ import { expect } from "chai";
 import { network } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
 import { createClient, type Hex, http, numberToHex, pad } from "viem";
-import { getTransactionCount } from "viem/actions";
+import { getTransactionCount, getTransactionReceipt } from "viem/actions";
 import { base, mainnet } from "viem/chains";
 import type { BatchResult } from "../../../../src/batch/run.ts";
 import { type SendBatchParameters, sendBatch } from "../../../../src/batch/send-batch.ts";
 import type { ChainClient } from "../../../../src/chain/client.ts";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { defaultFinality, readChainIdentity } from "../../../../src/chain/transactions/chain-identity.ts";
+import { waitForStage } from "../../../../src/chain/transactions/finality.ts";
 import { memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
 import type { TransactionAttempt } from "../../../../src/chain/transactions/ledger-records.ts";
 import { settleTransaction, waitForTransactions } from "../../../../src/chain/transactions/look-at-transactions.ts";
@@ -150,6 +151,27 @@ describe("the stage of a transaction", () => {
     const result = await send([callOf(1)], { client });
     expect(result.calls.map(({ status }) => status)).to.deep.equal(["done"]);
     expect(kinds).to.not.include("dropped");
+  });
+
+  it("can be waited for without a ledger, and shows that a reorganisation removed the transaction", async () => {
+    const ask = (request: RpcRequest) => connection.provider.request(request);
+    const branch = await ask({ method: "evm_snapshot" });
+    const { transactions } = await send([callOf(1)], { until: "latest" });
+    const [transactionHash] = transactions.map((transaction) => transaction.transactionHash);
+    if (transactionHash === undefined) throw new Error("Nothing was sent.");
+    const receipt = await getTransactionReceipt(dstack.client, { hash: transactionHash });
+    let looks = 0;
+    const { client } = nodeWithSafe(() => (looks++ === 0 ? receipt.blockNumber - 1n : receipt.blockNumber));
+    const settings = { pollIntervalMs: 5, signal: undefined, onEvent: undefined };
+    const context = { client, identity: await readChainIdentity(client, 8453), settings };
+    const stage = { until: "safe", typicalFinalityMs: 1_000 } as const;
+    expect(await waitForStage(context, receipt, stage)).to.equal(true);
+    expect(looks).to.equal(2);
+    await ask({ method: "evm_revert", params: [branch] });
+    expect(await waitForStage(context, receipt, stage)).to.equal(false);
+    const behind = nodeWithSafe(() => 0n).client;
+    const late = waitForStage({ ...context, client: behind }, receipt, { ...stage, finalityTimeoutMs: 20 });
+    expect(await rejection(late)).to.be.instanceOf(FinalityTimeoutError);
   });
 
   it("can be waited for separately, for several recorded transactions", async () => {

@@ -203,19 +203,19 @@ describe("dstack update for several CVMs and for owners that are not a key", () 
 
     const planned = await requirePrepared({ compose: path("next.yml") });
     expect(planned.owner.kind).to.equal("timelock");
-    const calls = planned.changes.map(({ call }) => call);
-    const { operationId, schedule, execute } = buildTimelockBatch({
-      ...{ calls, timelock, delaySeconds },
-      salt: planned.digest,
-    });
-    await send(schedule);
+    const ledger = path(`ledger-${runs}.sqlite`);
+    const goOn = () => runTask(hre, ["timelock", "run"], { file: plan(), json: true, yes: true, ledger });
+    const scheduled = await goOn();
+    expect(scheduled.exitCode, `${scheduled.stdout}${scheduled.stderr}`).to.equal(6);
+    const { operationId } = scheduled.json<{ operationId: Hex }>();
     const waiting = await commit();
     expect(waiting.exitCode).to.equal(6);
     expect(waiting.json<{ operation: object }>().operation).to.include({ id: operationId, state: "waiting" });
     await world.advance(15 * day);
-    await send(execute);
-    const committed = await requireCommitted(commit(), planned);
+    const committed = await requireCommitted(goOn(), planned);
+    expect(committed.json<{ update: { cvms: unknown[] } }>().update.cvms).to.have.length(3);
     expect(committed.stderr).to.contain(`operation ${operationId}`);
+    expect((await commit()).exitCode).to.equal(0);
   });
 
   it("commits an update that a newer one superseded, by an owner's transaction that the user names", async () => {
@@ -265,6 +265,18 @@ describe("dstack update for several CVMs and for owners that are not a key", () 
     expect(refused.exitCode).to.equal(5);
     expect(refused.stdout).to.contain("-     image: nginx:1.30").and.contain("+     image: nginx:1.29");
     expect(refused.stderr).to.contain("another update came between");
+  });
+
+  it("waits for the owners again if a reorganisation has removed their transaction", async () => {
+    const planned = await requirePrepared({ ...(await oneCvm()), compose: path("next.yml") });
+    const { client } = world.chain;
+    const id = await client.snapshot();
+    await execute(planned);
+    await client.revert({ id });
+    const waiting = await commit({ wait: true });
+    expect(waiting.exitCode, waiting.stdout).to.equal(6);
+    await execute(planned);
+    await requireCommitted(commit({ wait: true }), planned);
   });
 
   it("refuses a plan whose hash was removed again", async () => {
