@@ -3,7 +3,7 @@ import { z } from "zod";
 import { cleanText } from "../core/text.ts";
 import { InvalidPlanFileError, UnusableFileError } from "../errors/index.ts";
 import { faultCode, unusable, writeWholeFile } from "../files/own-file.ts";
-import { readBoundedText } from "../files/read-bounded.ts";
+import { defaultMaxBytes, readBoundedText } from "../files/read-bounded.ts";
 import type { ChangePlan } from "./change-plan.ts";
 import { type PlanReading, readPlanBody, toPlanBody } from "./plan-body.ts";
 import { planKind } from "./plan-schema.ts";
@@ -39,7 +39,10 @@ export async function loadPlan(path: string): Promise<ChangePlan> {
 export async function savePlan(path: string, plan: ChangePlan): Promise<void> {
   const older = await readText(path);
   if (older !== undefined && !isPlan(parseJson(older))) throw new InvalidPlanFileError(path, "it is not a plan");
-  await writeWholeFile(path, writePlanFile(plan), { mode: 0o600 }).catch((cause: unknown) => {
+  const text = writePlanFile(plan);
+  if (Buffer.byteLength(text) > defaultMaxBytes)
+    throw new InvalidPlanFileError(path, "it would be too large to be read again: plan fewer changes");
+  await writeWholeFile(path, text, { mode: 0o600 }).catch((cause: unknown) => {
     const why = cause instanceof UnusableFileError ? `: ${cause.context.problem}` : "";
     throw new InvalidPlanFileError(path, `it cannot be written${why}`, { cause });
   });

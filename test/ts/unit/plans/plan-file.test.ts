@@ -249,6 +249,14 @@ describe("loadPlan and savePlan", () => {
     }
   });
 
+  it("write no file that is too large to be read again", async () => {
+    const reason = { rule: "revoked", note: "x".repeat(17 * 1024 * 1024) } as const;
+    const large = planWith({ changes: planWith().changes.map(({ call }) => ({ call, reason })) });
+    const { context } = await catchError(savePlan(path(), large), InvalidPlanFileError);
+    expect(context.problem).to.include("too large");
+    expect((await catchError(loadPlan(path()), InvalidPlanFileError)).context.problem).to.include("no such file");
+  });
+
   it("refuse a file that is missing, too large, a folder, a link or a pipe", async () => {
     const problem = async (name: string) =>
       (await catchError(loadPlan(join(directory.path, name)), InvalidPlanFileError)).context.problem;

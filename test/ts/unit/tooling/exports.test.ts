@@ -135,6 +135,7 @@ const errors = [
   "DeviceNeededError",
   "DstackError",
   "EnvironmentDecryptionError",
+  "ExecutionNotProvenError",
   "ExecutorMismatchError",
   "FinalityTimeoutError",
   "ForeignDelegationError",
