@@ -25,7 +25,7 @@ export type ExecutablePlan = Pick<ChangePlan, "chainId" | "contracts" | "owner" 
 
 export interface ProveExecutionParameters {
   readonly transactionHash: TransactionHash;
-  /** Demands exactly this transaction of the Safe that owns the contracts. */
+  /** Demands exactly this transaction of the Safe that owns the contracts, or that executes a timelock's operation. */
   readonly safeTxHash?: Hex | undefined;
   /** Demands exactly this operation of the timelock that owns the contracts. */
   readonly operationId?: Hex | undefined;
@@ -36,7 +36,10 @@ export interface ProvenExecution {
   readonly kind: "applied";
   /** Which kind of owner made the calls. */
   readonly by: OwnerKind;
-  /** Of the Safe transaction, unless a module of the Safe made the calls. */
+  /**
+   * Of the Safe transaction, unless a module of the Safe made the calls. For a timelock: of the Safe transaction that
+   * executed the operation, if the transaction went to a Safe.
+   */
   readonly safeTxHash?: Hex | undefined;
   /** Of the timelock's operation. */
   readonly operationId?: Hex | undefined;
@@ -230,15 +233,28 @@ function failedInSafe(receipt: TransactionReceipt, safe: Address): readonly Hex[
 const moduleAbi = parseAbi(["event ExecutionFromModuleSuccess(address indexed module)"]);
 
 /** A Safe logs its execution after the calls. So the events lie between this log and that of its execution before. */
-function findSafeTransaction({ owner, receipt, events, safeTxHash }: MakerParameters): Maker {
-  const executions = executionsOf(receipt, owner.address);
-  const around = executions.find(({ isSuccessful, logIndex }, index) => {
+function transactionAround(
+  receipt: Pick<TransactionReceipt, "logs">,
+  safe: Address,
+  logIndexes: readonly number[],
+): Hex | undefined {
+  const executions = executionsOf(receipt, safe);
+  return executions.find(({ isSuccessful, logIndex }, index) => {
     const start = executions[index - 1]?.logIndex ?? -1;
-    return isSuccessful && events.every((event) => event.logIndex > start && event.logIndex < logIndex);
-  });
-  if (around !== undefined && (safeTxHash === undefined || safeTxHash.toLowerCase() === around.safeTxHash)) {
-    return { safeTxHash: around.safeTxHash };
+    return isSuccessful && logIndexes.every((event) => event > start && event < logIndex);
+  })?.safeTxHash;
+}
+
+function findSafeTransaction({ owner, receipt, events, safeTxHash }: MakerParameters): Maker {
+  const around = transactionAround(
+    receipt,
+    owner.address,
+    events.map(({ logIndex }) => logIndex),
+  );
+  if (around !== undefined && (safeTxHash === undefined || safeTxHash.toLowerCase() === around)) {
+    return { safeTxHash: around };
   }
+  const executions = executionsOf(receipt, owner.address);
   if (safeTxHash !== undefined && executions.length > 0) {
     const others = executions.map((one) => one.safeTxHash).join(", ");
     const message = `The Safe ${owner.address} made the changes by another transaction than ${safeTxHash}: ${others}.`;
@@ -251,12 +267,12 @@ function findSafeTransaction({ owner, receipt, events, safeTxHash }: MakerParame
 }
 
 /** A timelock logs each call of an operation, with the operation's id. */
-function findOperation({ owner, calls, receipt, operationId }: MakerParameters): Maker {
+function findOperation({ owner, calls, receipt, operationId, safeTxHash }: MakerParameters): Maker {
   const executed = receipt.logs
     .filter(({ address }) => isAddressEqual(address, owner.address))
     .flatMap((log) => {
       const event = decodeTimelockLog(log);
-      return event?.kind === "executed" ? [event] : [];
+      return event?.kind === "executed" ? [{ ...event, logIndex: log.logIndex }] : [];
     });
   if (executed.length === 0) {
     const message = `The timelock ${owner.address} executed no operation in this transaction.`;
@@ -268,7 +284,15 @@ function findOperation({ owner, calls, receipt, operationId }: MakerParameters):
     return own.length === calls.length && own.every((call, index) => isSame(call, calls[index]));
   };
   const found = ids.find((id) => isPlanned(id) && (operationId === undefined || id === operationId.toLowerCase()));
-  if (found !== undefined) return { operationId: found };
+  if (found !== undefined) {
+    const logIndexes = executed.filter(({ id }) => id === found).map(({ logIndex }) => logIndex);
+    const executor = receipt.to === null ? undefined : transactionAround(receipt, receipt.to, logIndexes);
+    if (safeTxHash === undefined || safeTxHash.toLowerCase() === executor) {
+      return { operationId: found, ...(executor !== undefined && { safeTxHash: executor }) };
+    }
+    const message = `Operation ${found} was executed, but not by Safe transaction ${safeTxHash}.`;
+    return { reason: "other-safe-transaction", message };
+  }
   const wanted = operationId === undefined ? "with exactly the planned calls" : operationId;
   const message = `The timelock ${owner.address} executed ${ids.join(", ")}, and not operation ${wanted}.`;
   return { reason: "other-operation", message };

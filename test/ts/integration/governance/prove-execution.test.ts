@@ -360,6 +360,20 @@ describe("the proof that a transaction executed a plan", () => {
     expect(await findProvenExecution(client, plan)).to.deep.include({ kind: "applied", operationId, transactionHash });
   });
 
+  it("names the Safe transaction that executed an operation of a timelock", async () => {
+    const { client, timelock, timelockApp: appId, stranger } = world;
+    const calls = additions(appId);
+    const operation = operationOf({ calls, predecessor: noPredecessor, salt: `0x${"5b".repeat(32)}` });
+    await sendCall(stranger, scheduleCall({ timelock, operation, delaySeconds: 0n }));
+    const { transactionHash, safeTxHash } = await executeInSafe("1.5.0", [executeCall({ timelock, operation })]);
+    const plan = await planOf("timelock", timelock, calls);
+    expect(await proveExecution(client, plan, { transactionHash, safeTxHash })).to.deep.include({
+      ...{ kind: "applied", by: "timelock", operationId: hashOperationBatch(operation), safeTxHash },
+    });
+    const other: Hex = `0x${"ab".repeat(32)}`;
+    expect(await reasonOf(plan, { transactionHash, safeTxHash: other })).to.equal("other-safe-transaction");
+  });
+
   describe("in the logs", () => {
     it("finds calls that a key sent one by one, and what is open or was taken back", async () => {
       const { client, owner, appId } = world;
