@@ -1,5 +1,7 @@
+import type { Address } from "viem";
 import { readAppStatus } from "../chain/read-app.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
+import type { SafeService } from "../governance/safe-service.ts";
 import { toIso } from "../governance/timelock-execute.ts";
 import {
   makesExactly,
@@ -7,6 +9,7 @@ import {
   type ReadUnderWayParameters,
   readUnderWay,
   type UnderWay,
+  type WaitingSafeTransaction,
 } from "../governance/under-way.ts";
 import type { ReadQueue } from "../prune/read-allowlist-use.ts";
 import { fromBlockOf, type HistoryArguments } from "./app-history.ts";
@@ -27,10 +30,22 @@ export interface ReadQueuesParameters extends Omit<ReadUnderWayParameters, "read
 /** What is queued in the owner of an app: see readUnderWay. Reads Safes from the service that the user named. */
 export async function readQueues(
   io: Pick<TaskIo, "signal">,
-  _host: CommandHost,
-  { chain, service: _, ...parameters }: ReadQueuesParameters,
+  host: CommandHost,
+  { chain: { client }, service: named, ...parameters }: ReadQueuesParameters,
 ): Promise<UnderWay> {
-  return readUnderWay(chain.client, { ...parameters, signal: io.signal });
+  const { kind } = parameters.owner;
+  if (kind !== "safe" && kind !== "timelock") return readUnderWay(client, { ...parameters, signal: io.signal });
+  const { openService } = await import("./safe-context.ts");
+  const service = await openService({ service: named }, host);
+  const readQueue =
+    (service: SafeService) =>
+    async (safe: Address): Promise<readonly WaitingSafeTransaction[]> => {
+      const { listQueuedSafeTransactions } = await import("../governance/safe-queue.ts");
+      const { readSafe } = await import("../governance/safe-account.ts");
+      return listQueuedSafeTransactions(client, service, await readSafe(client, { safe }));
+    };
+  const readSafeQueue = service && readQueue(service);
+  return readUnderWay(client, { ...parameters, readSafeQueue, signal: io.signal });
 }
 
 /** What is under way, for `--json`. */

@@ -159,7 +159,8 @@ describe("dstack prune, on an app of 60 hashes", () => {
   it("writes one transaction for a Safe's owners that removes exactly the unused hashes", async () => {
     const safe = await giveToSafe(world);
     const file = join(directory.path, "batch.json");
-    const args = { queued: await queuedFile() };
+    // No Safe transaction service is named, so what waits in the Safe is not known.
+    const args = { queued: await queuedFile(), accept: "queue" };
     const run = await prune({ ...args, batch: `safe:${file}` });
     expect(run.exitCode, run.stderr).to.equal(0);
     const { outcome, removals, safeTx } = run.json<
@@ -188,7 +189,9 @@ describe("dstack prune, on an app of 60 hashes", () => {
     const blocked = await prune({ batch, accept: "history,running-hashes" }, cloud);
     expect([blocked.exitCode, blocked.json<PruneJson>().error.code]).to.deep.equal([7, "DSTK-5001"]);
 
-    const [planned] = (await prune({ plan })).json<PruneJson>().removals;
+    const unread = await prune({ batch });
+    expect([unread.exitCode, unread.json<PruneJson>().error.code]).to.deep.equal([7, "DSTK-5001"]);
+    const [planned] = (await prune({ plan, accept: "queue" })).json<PruneJson>().removals;
     const overtaken = await apply({ file: plan, batch, pin: planned });
     const { code, context } = overtaken.json<PruneJson>().error;
     expect([overtaken.exitCode, code]).to.deep.equal([7, "DSTK-5006"]);
