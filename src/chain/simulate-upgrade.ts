@@ -27,7 +27,7 @@ export interface SimulateUpgradeParameters {
   readonly appId: AppId;
   readonly owner: Address;
   readonly implementation: Address;
-  /** Calls before the change that must succeed: they deploy what does not exist yet. */
+  /** Calls before the change. The first deploys the implementation, if it does not exist yet. */
   readonly opening: readonly SequenceCall[];
   /** The owner's upgrade. Or the deployment of the app. */
   readonly change: SequenceCall;
@@ -90,7 +90,7 @@ export async function simulateUpgrade(
     return { implementation: facts, outcome: undefined, problem };
   }
   const [opened, probed] = [results.slice(0, opening.length), results.slice(opening.length)];
-  const hasCode = code !== "0x" || (opening.length > 0 && opened.every(({ isSuccess }) => isSuccess));
+  const hasCode = code !== "0x" || opened[0]?.isSuccess === true;
   const facts = toFacts(probed, { ...place, hasCode }, initializers);
   const [changed, ...attempted] = probed.slice(probes.length);
   const revert = changed?.isSuccess === true ? undefined : revertReasonOf(changed ?? { isSuccess: false, data: "0x" });

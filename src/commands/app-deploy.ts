@@ -11,11 +11,12 @@ import { costOf, estimatePrice } from "../chain/transactions/price.ts";
 import { readRecorded } from "../chain/transactions/recorded.ts";
 import { readGas, simulateCall } from "../chain/transactions/simulate.ts";
 import { caveatOf, type JudgedContract, requireNoKeyEpochs } from "../core/generation.ts";
-import { type ComposeHash, type DeviceId, parseComposeHash } from "../core/ids.ts";
+import { parseComposeHash } from "../core/ids.ts";
 import type { LintFinding } from "../core/lint/lint.ts";
 import type { LintSubject } from "../core/lint/rule.ts";
 import { gasCeilingOf } from "../core/order-calls.ts";
 import type { PriceEstimate } from "../core/price.ts";
+import { InvalidArgumentError } from "../errors/index.ts";
 import { describeOwner } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { formatFee, formatGas, showPrice } from "../output/price.ts";
@@ -23,7 +24,9 @@ import { parseAccept } from "./arguments.ts";
 import { type DryRunArguments, readPayer, showDryRun, tipLimitOf } from "./batch-plan.ts";
 import { connectCloud, readConfiguredKms } from "./connect-app.ts";
 import { confirmKms, type KmsArguments, resolveKms } from "./connect-kms.ts";
+import { requireDeployable } from "./deploy-contracts.ts";
 import { type DeployOnceReturnType, deployOnce } from "./deploy-once.ts";
+import type { AppPlan } from "./deploy-own-app.ts";
 import { showCaveat } from "./generations.ts";
 import type { Command, CommandHost, ConnectedChain, ReadSignerParameters } from "./host.ts";
 import { lintAndShow } from "./lint.ts";
@@ -43,24 +46,19 @@ export interface AppDeployArguments extends KmsArguments, SendingArguments, DryR
   readonly disableUpgrades?: boolean | undefined;
   readonly again?: boolean | undefined;
   readonly accept?: string | undefined;
+  /** The contract of the project to deploy. @default the implementation of the KMS, through its factory */
+  readonly contract?: string | undefined;
+  /** The call that initialises it. @default DstackApp's `initialize` with the values above */
+  readonly initialize?: string | undefined;
 }
 
 export const appDeploy: Command<AppDeployArguments> = (args, host) => runTask(args, (io) => deploy(io, args, host));
 
-/** The parameters of the new app. */
-interface Plan {
-  readonly kms: Address;
-  readonly owner: Address;
-  readonly composeHash: ComposeHash | undefined;
-  readonly deviceId: DeviceId | undefined;
-  readonly allowAnyDevice: boolean;
-  readonly requireTcbUpToDate: boolean;
-  readonly disableUpgrades: boolean;
-}
-
 async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): Promise<TaskOutcome> {
   const accepted = parseAccept("app deploy", args.accept);
   const choices = parseSending(args, host.settings);
+  if (args.initialize !== undefined && args.contract === undefined) throw initializesNothing();
+  const contract = args.contract === undefined ? undefined : requireDeployable(await host.readContract(args.contract));
   const composeHash = args.hash === undefined ? undefined : parseComposeHash(args.hash);
   const named = resolveKms(args, { configuredKms: await readConfiguredKms(host) });
   const wanted = args.owner === undefined ? undefined : parseAddress("The owner's address", args.owner);
@@ -74,13 +72,17 @@ async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): 
   const { allowAnyDevice = false, requireTcbUpToDate = false, disableUpgrades = false } = args;
   const owner = wanted ?? parseAddress("The signer's address", account.address);
   const flags = { allowAnyDevice, requireTcbUpToDate, disableUpgrades };
-  const plan: Plan = { kms, owner, composeHash, deviceId: devices[0]?.deviceId, ...flags };
+  const plan: AppPlan = { kms, owner, composeHash, deviceId: devices[0]?.deviceId, ...flags };
   const ownerFacts = await readOwner(chain.client, { address: owner });
   const findings = lint(io.output, plan, ownerFacts, accepted);
   showPlan(io.output, plan, { chain, signer: account.address, ownerFacts });
   const namedDevices = showNamedDevices(io.output, devices);
 
   const described = { namedDevices, generation, caveat: caveatOf(contracts), findings };
+  if (contract !== undefined) {
+    const { deployOwnApp } = await import("./deploy-own-app.ts");
+    return deployOwnApp(io, args, { host, chain, choices, plan, account, contract, accepted, described });
+  }
   const pricing = { from: account.address, choices };
   if (args.dryRun) {
     const price = await showDeploymentPrice(io, chain, plan, pricing);
@@ -104,6 +106,12 @@ async function deploy(io: TaskIo, args: AppDeployArguments, host: CommandHost): 
   return { result, show: (output) => show(output, deployed) };
 }
 
+function initializesNothing(): InvalidArgumentError {
+  return new InvalidArgumentError("--initialize needs --contract: the factory of the KMS initialises its own apps.", {
+    nextStep: "Give --contract NAME, or leave --initialize out.",
+  });
+}
+
 /** The account that signs. A dry run without a key takes the address of `--owner`, if it is given. */
 async function readAccount(
   io: TaskIo,
@@ -119,7 +127,7 @@ async function readAccount(
 async function showDeploymentPrice(
   { output }: TaskIo,
   { client }: ConnectedChain,
-  plan: Plan,
+  plan: AppPlan,
   { from, choices }: { readonly from: Address; readonly choices: NamedFees },
 ): Promise<PriceEstimate> {
   const call = { from, ...encodeDeployApp(plan) };
@@ -134,7 +142,7 @@ async function showDeploymentPrice(
 }
 
 interface ShowRecordedParameters {
-  readonly plan: Plan;
+  readonly plan: AppPlan;
   readonly ledger: Ledger;
   readonly account: Account;
   readonly again: boolean;
@@ -169,7 +177,7 @@ async function showRecorded(
 /** Lints the values and the owner; the app itself does not exist yet. @throws LintRefusedError */
 function lint(
   output: Output,
-  { kms, composeHash, deviceId, ...flags }: Plan,
+  { kms, composeHash, deviceId, ...flags }: AppPlan,
   ownerFacts: ReadOwnerReturnType,
   accepted: ReadonlySet<string>,
 ): readonly LintFinding[] {
@@ -207,7 +215,7 @@ interface Signing {
   readonly ownerFacts: ReadOwnerReturnType;
 }
 
-function showPlan(output: Output, plan: Plan, { chain, signer, ownerFacts }: Signing): void {
+function showPlan(output: Output, plan: AppPlan, { chain, signer, ownerFacts }: Signing): void {
   output.title(`New app of the KMS ${plan.kms} on ${chain.network}, chain ${chain.chainId}`);
   const other = isAddressEqual(plan.owner, signer) ? "" : "; not the signer";
   output.line(`  owner            ${checksumAddress(plan.owner)}  ${describeOwner(ownerFacts)}${other}`);
@@ -218,7 +226,7 @@ function showPlan(output: Output, plan: Plan, { chain, signer, ownerFacts }: Sig
   output.line(`  upgrades         ${plan.disableUpgrades ? "disabled permanently" : "possible"}`);
 }
 
-function describe(plan: Plan, chainId: number, { receipt, ...deployed }: DeployOnceReturnType) {
+function describe(plan: AppPlan, chainId: number, { receipt, ...deployed }: DeployOnceReturnType) {
   return {
     ...deployed,
     chainId,

@@ -1,13 +1,14 @@
-import { type Address, isAddressEqual, keccak256 } from "viem";
+import { type Address, isAddressEqual, keccak256, zeroAddress } from "viem";
 import { getBlockNumber } from "viem/actions";
 import { parseAddress } from "../chain/client.ts";
 import { readCode } from "../chain/code.ts";
 import { type AppStatus, readAppStatus } from "../chain/read-app.ts";
 import { withRpcErrors } from "../chain/rpc-errors.ts";
 import { readAnswers, simulateUpgrade } from "../chain/simulate-upgrade.ts";
+import { lowerCase } from "../chain/transactions/ledger-records.ts";
 import { type AppAnswer, type AppQuestion, changedAnswers } from "../core/app-questions.ts";
 import { implementationOf } from "../core/contract-deployment.ts";
-import { describeGeneration } from "../core/generation.ts";
+import { describeGeneration, type Generation } from "../core/generation.ts";
 import type { Hex } from "../core/ids.ts";
 import { upgradeCall } from "../core/owner-calls.ts";
 import { objectToImplementation, objectToSimulation, type UpgradeObjection } from "../core/upgrade-rules.ts";
@@ -16,15 +17,15 @@ import { formatCount } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { type HistoryArguments, readAppLists } from "./app-history.ts";
 import { parseAccept } from "./arguments.ts";
+import { showDryRun } from "./batch-plan.ts";
 import { type AppArguments, type ConnectedApp, connectApp, requireApp } from "./connect-app.ts";
 import { findKms, type KmsArguments } from "./connect-kms.ts";
-import { deployContracts, deploymentStep, requireDeployers, showDeploymentPrice } from "./deploy-contracts.ts";
+import { deployImplementation, requireDeployable, requireDeployers } from "./deploy-contracts.ts";
 import type { Command, CommandHost, ProjectContract } from "./host.ts";
 import { describeInitializer, type Initializer, parseInitializer } from "./initializer.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { createSending, showEvents } from "./sending.ts";
-import { checkLayout, gatherQuestions, initializersIn } from "./upgrade-checks.ts";
-import { type ChangeAppArguments, changeApp, confirmUnsigned } from "./write.ts";
+import { checkLayout, gatherQuestions, initializersIn, requireAccepted, unsimulated } from "./upgrade-checks.ts";
+import { type ChangeAppArguments, changeApp } from "./write.ts";
 
 export interface AppUpgradeArguments
   extends AppArguments,
@@ -56,12 +57,31 @@ async function upgrade(io: TaskIo, args: AppUpgradeArguments, host: CommandHost)
     return { result, show: (output) => output.line(`App ${appId} runs ${target.implementation} already.`) };
   }
   const checked = await check(io, args, { app, status, target, host, accepted });
-  const { questions, before, owner, implementationSummary } = checked;
-  if (target.contract !== undefined && !args.dryRun) await deployImplementation(io, app, target.contract);
-  const codeHash = await readCodeHash(app, target.implementation);
+  const { questions, before, owner, summary, deployment } = checked;
+  if (deployment !== undefined && args.dryRun) {
+    showDryRun(io);
+    return { result: { appId, chainId: app.chainId, outcome: "planned", upgrade: summary } };
+  }
+  if (deployment !== undefined) await deployImplementation(io, app, deployment);
+  const [codeHash, previousCodeHash] = await Promise.all(
+    [target.implementation, previous ?? zeroAddress].map(async (address) =>
+      keccak256(await readCode(client, { address })),
+    ),
+  );
   const call = upgradeCall({ appId, implementation: target.implementation, data: target.initializer.data });
-  const outcome = await changeApp(io, args, { app, calls: [call], accepted });
-  const described = { ...implementationSummary, codeHash };
+  const outcome = await changeApp(io, args, {
+    ...{ app, calls: [call], accepted },
+    reasonOf: () => ({ rule: "upgrade" }),
+    upgrade: {
+      implementation: lowerCase(target.implementation),
+      codeHash: codeHash ?? "0x",
+      previousImplementation: lowerCase(previous ?? zeroAddress),
+      previousCodeHash: previousCodeHash ?? "0x",
+      generation: summary.generation.id,
+      layout: summary.layout,
+    },
+  });
+  const described = { ...summary, codeHash };
   if (!(await isUpgraded(app, target.implementation))) return withUpgrade(outcome, described);
   const number = await withRpcErrors(client, "reading the block", () => getBlockNumber(client, { cacheTime: 0 }));
   const after = await readAnswers(client, { questions, owner, blockNumber: number });
@@ -109,31 +129,6 @@ async function readTarget(args: AppUpgradeArguments, host: CommandHost): Promise
   return { implementation, contract, initializer };
 }
 
-/**
- * Returns the contract if its code can be deployed as it is.
- *
- * @throws InvalidArgumentError
- */
-export function requireDeployable(contract: ProjectContract): ProjectContract {
-  const { name, bytecode, libraries, abi } = contract;
-  const refuse = (problem: string, nextStep: string) =>
-    new InvalidArgumentError(`${name} ${problem}.`, { nextStep, context: { name } });
-  if (libraries.length > 0)
-    throw refuse(
-      `must be linked to ${libraries.join(", ")}, which OpenZeppelin's validator does not accept behind a proxy`,
-      "Make the functions of the library internal.",
-    );
-  if (bytecode === "0x")
-    throw refuse("has no code: it is abstract or an interface", "Name the contract that implements it.");
-  const inputs = abi.flatMap((item) => (item.type === "constructor" ? item.inputs : []));
-  if (inputs.length > 0)
-    throw refuse(
-      `has a constructor with values (${inputs.map(({ type }) => type).join(", ")}), which a proxy does not run`,
-      "Move them to an initialiser. Or deploy the implementation with another tool, and give its address with --implementation.",
-    );
-  return contract;
-}
-
 interface CheckParameters {
   readonly app: ConnectedApp;
   readonly status: AppStatus;
@@ -155,7 +150,10 @@ async function check(
   readonly questions: readonly AppQuestion[];
   readonly before: readonly AppAnswer[];
   readonly owner: Address;
-  readonly implementationSummary: object;
+  /** For the result. */
+  readonly summary: { readonly generation: Generation; readonly layout: string };
+  /** The contract to deploy first. Undefined if the chain has the implementation. */
+  readonly deployment: ProjectContract | undefined;
 }> {
   const { client, appId } = app;
   const { implementation, contract, initializer } = target;
@@ -163,12 +161,12 @@ async function check(
   requireUpgradable(appId, status);
   const from = args.from === undefined ? undefined : await host.readContract(args.from);
   const { kms, generation } = await findKms(args, app, io);
-  if (contract !== undefined && (await readCode(client, { address: implementation })) === "0x")
-    await requireDeployers(client);
+  const isDeployed = (await readCode(client, { address: implementation, blockNumber })) !== "0x";
+  const deployment = isDeployed || args.implementation !== undefined ? undefined : contract;
+  if (deployment !== undefined) await requireDeployers(client);
   const lists = await readAppLists(io, host, app, args);
   const questions = await gatherQuestions(app, { lists, kms });
-  const isDeployed = (await readCode(client, { address: implementation, blockNumber })) !== "0x";
-  const opening = isDeployed || contract === undefined ? [] : [implementationOf(contract.bytecode).deployment];
+  const opening = deployment === undefined ? [] : [implementationOf(deployment.bytecode).deployment];
   const simulated = await simulateUpgrade(client, {
     ...{ appId, owner: owner.address, implementation, questions, blockNumber, opening },
     change: upgradeCall({ appId, implementation, data: initializer.data }),
@@ -198,7 +196,7 @@ async function check(
       acceptAs: "history",
     });
   requireAccepted(io.output, objections, accepted);
-  const implementationSummary = {
+  const summary = {
     ...{ implementation, previousImplementation: status.implementation ?? null, contract: contract?.name ?? null },
     ...{ generation: facts.generation, kms, layout: layout.verdict, questions: questions.length },
     initializer: initializer.data === "0x" ? null : initializer,
@@ -209,7 +207,7 @@ async function check(
   output.line(`  from             ${status.implementation ?? "unknown"}`);
   output.line(`  to               ${implementation}`);
   if (contract !== undefined)
-    output.line(`  contract         ${contract.name}${isDeployed ? "" : ", to be deployed first"}`);
+    output.line(`  contract         ${contract.name}${deployment === undefined ? "" : ", to be deployed first"}`);
   output.line(`  generation       ${describeGeneration(facts.generation)}`);
   output.line(`  storage layout   ${layout.verdict}`);
   if (initializer.data !== "0x") output.line(`  then calls       ${initializer.title}`);
@@ -220,7 +218,7 @@ async function check(
     output.line("                   only the owner can change the app, and can upgrade it again");
   }
   const before = outcome?.before ?? (await readAnswers(client, { questions, owner: owner.address, blockNumber }));
-  return { questions, before, owner: owner.address, implementationSummary };
+  return { questions, before, owner: owner.address, summary, deployment };
 }
 
 /** @throws UpgradeRefusedError */
@@ -235,50 +233,6 @@ function requireUpgradable(appId: Hex, { upgradesDisabled, owner, implementation
     throw refuse("renounced-owner", `The app ${appId} has no owner any more, so nobody can upgrade it.`);
   if (implementation === undefined)
     throw refuse("not-uups", `The app ${appId} is no ERC-1967 proxy, so it cannot be upgraded.`);
-}
-
-function unsimulated(problem = "it does not say why"): UpgradeObjection {
-  return {
-    rule: "unsimulated-upgrade",
-    problem: `The endpoint cannot simulate the upgrade: ${problem}. So it is not known what the app would answer, and who could change it.`,
-    acceptAs: "unsimulated-upgrade",
-  };
-}
-
-/** Shows the objections that the operator accepted by name. @throws UpgradeRefusedError if there are others */
-export function requireAccepted(
-  output: Output,
-  objections: readonly UpgradeObjection[],
-  accepted: ReadonlySet<string>,
-): void {
-  const isAccepted = ({ acceptAs }: UpgradeObjection) => acceptAs !== undefined && accepted.has(acceptAs);
-  const standing = objections.filter((objection) => !isAccepted(objection));
-  if (standing.length > 0) throw new UpgradeRefusedError(standing);
-  for (const { problem, acceptAs } of objections) output.line(`  warning ${problem} (${acceptAs}, accepted)`);
-}
-
-/** Deploys the implementation, unless the chain has it. */
-async function deployImplementation(io: TaskIo, app: ConnectedApp, contract: ProjectContract): Promise<void> {
-  const { client, chainId } = app;
-  const deterministic = implementationOf(contract.bytecode);
-  const step = deploymentStep(deterministic);
-  if (await step.isDone(client)) return;
-  const account = await app.signer(`the deployment of ${contract.name}`);
-  using ledger = await app.openLedger();
-  await showDeploymentPrice(io, client, { calls: [step], from: account.address, choices: app.choices });
-  await io.confirm(`Deploy the implementation ${contract.name}?`);
-  await deployContracts(client, {
-    ...{ steps: [step], account, chainId, ledger },
-    ...createSending(io, app, { choices: app.choices, ledger, account }),
-    confirmUnsigned: confirmUnsigned(io),
-    onEvent: showEvents(io),
-  });
-  io.output.step("deployed", `${contract.name}, at ${deterministic.address}`);
-}
-
-async function readCodeHash({ client }: ConnectedApp, address: Address): Promise<Hex | null> {
-  const code = await readCode(client, { address });
-  return code === "0x" ? null : keccak256(code);
 }
 
 async function isUpgraded({ client, appId }: ConnectedApp, implementation: Address): Promise<boolean> {

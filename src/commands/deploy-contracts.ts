@@ -8,7 +8,12 @@ import { openSender } from "../chain/transactions/sender.ts";
 import type { SenderParameters } from "../chain/transactions/sender-parameters.ts";
 import { readGas, readGasLimit } from "../chain/transactions/simulate.ts";
 import { deterministicDeployer } from "../core/batch-executor.ts";
-import { type DeploymentCall, encodeDeployment, multicall3Address } from "../core/contract-deployment.ts";
+import {
+  type DeploymentCall,
+  encodeDeployment,
+  implementationOf,
+  multicall3Address,
+} from "../core/contract-deployment.ts";
 import type { Hex } from "../core/ids.ts";
 import { contractDeploymentGasCeiling } from "../core/order-calls.ts";
 import type { PriceEstimate } from "../core/price.ts";
@@ -16,8 +21,11 @@ import { InvalidArgumentError, RpcUnavailableError } from "../errors/index.ts";
 import { dstackKmsAbi } from "../generated/abi.ts";
 import { showPrice } from "../output/price.ts";
 import { tipLimitOf } from "./batch-plan.ts";
+import type { ConnectedApp } from "./connect-app.ts";
+import type { ProjectContract } from "./host.ts";
 import type { TaskIo } from "./run.ts";
-import type { SendingChoices } from "./sending.ts";
+import { createSending, type SendingChoices, showEvents } from "./sending.ts";
+import { confirmUnsigned } from "./write.ts";
 
 /** A call of a deployment, and whether the chain shows that it was made. */
 export interface DeploymentStep extends DeploymentCall {
@@ -87,6 +95,12 @@ function transactionOf(calls: readonly DeploymentCall[]) {
   return { to: multicall3Address, data: encodeDeployment(calls), abi: dstackKmsAbi, functionName };
 }
 
+/** What identifies a deployment in a ledger: all of its steps, whether the chain shows some already or not. */
+export function deploymentPurpose(steps: readonly DeploymentCall[]) {
+  const { to, data } = transactionOf(steps);
+  return { kind: "deploy-app", transaction: { to, data } } as const;
+}
+
 export interface DeployContractsParameters extends SenderParameters {
   readonly account: Account;
   readonly ledger: Ledger;
@@ -104,8 +118,8 @@ export async function deployContracts(
   client: ChainClient,
   { steps, ...parameters }: DeployContractsParameters,
 ): Promise<TransactionReceipt | undefined> {
-  const { to, data, functionName } = transactionOf(steps);
-  const purpose = { kind: "deploy-app", transaction: { to, data } } as const;
+  const { to, functionName } = transactionOf(steps);
+  const purpose = deploymentPurpose(steps);
   using sender = await openSender(client, parameters, { purpose, calls: [], title: functionName, mayRepeat: true });
   await sender.resume();
   const missing = await findMissing(client, steps);
@@ -122,4 +136,48 @@ export async function deployContracts(
     throw new RpcUnavailableError("reading what was deployed", { said: "its answer does not show a mined deployment" });
   sender.complete();
   return receipt;
+}
+
+/** Deploys the implementation, unless the chain has it. */
+export async function deployImplementation(io: TaskIo, app: ConnectedApp, contract: ProjectContract): Promise<void> {
+  const { client, chainId } = app;
+  const deterministic = implementationOf(contract.bytecode);
+  const step = deploymentStep(deterministic);
+  if (await step.isDone(client)) return;
+  const account = await app.signer(`the deployment of ${contract.name}`);
+  using ledger = await app.openLedger();
+  await showDeploymentPrice(io, client, { calls: [step], from: account.address, choices: app.choices });
+  await io.confirm(`Deploy the implementation ${contract.name}?`);
+  await deployContracts(client, {
+    ...{ steps: [step], account, chainId, ledger },
+    ...createSending(io, app, { choices: app.choices, ledger, account }),
+    confirmUnsigned: confirmUnsigned(io),
+    onEvent: showEvents(io),
+  });
+  io.output.step("deployed", `${contract.name}, at ${deterministic.address}`);
+}
+
+/**
+ * Returns the contract if its code can be deployed as it is.
+ *
+ * @throws InvalidArgumentError
+ */
+export function requireDeployable(contract: ProjectContract): ProjectContract {
+  const { name, bytecode, libraries, abi } = contract;
+  const refuse = (problem: string, nextStep: string) =>
+    new InvalidArgumentError(`${name} ${problem}.`, { nextStep, context: { name } });
+  if (libraries.length > 0)
+    throw refuse(
+      `must be linked to ${libraries.join(", ")}, which OpenZeppelin's validator does not accept behind a proxy`,
+      "Make the functions of the library internal.",
+    );
+  if (bytecode === "0x")
+    throw refuse("has no code: it is abstract or an interface", "Name the contract that implements it.");
+  const inputs = abi.flatMap((item) => (item.type === "constructor" ? item.inputs : []));
+  if (inputs.length > 0)
+    throw refuse(
+      `has a constructor with values (${inputs.map(({ type }) => type).join(", ")}), which a proxy does not run`,
+      "Move them to an initialiser. Or deploy the implementation with another tool, and give its address with --implementation.",
+    );
+  return contract;
 }

@@ -9,8 +9,10 @@ import { appLayouts } from "../core/app-layouts.ts";
 import { type AppQuestion, appQuestions, type QuestionedBoot } from "../core/app-questions.ts";
 import { mapLimited } from "../core/map-limited.ts";
 import type { UpgradeObjection } from "../core/upgrade-rules.ts";
+import { UpgradeRefusedError } from "../errors/index.ts";
 import { dstackAppBytecode } from "../generated/bytecode.ts";
 import { recordedValues } from "../history/policy.ts";
+import type { Output } from "../output/output.ts";
 import type { AppLists } from "./app-history.ts";
 import type { ConnectedApp } from "./connect-app.ts";
 import type { ProjectContract } from "./host.ts";
@@ -18,7 +20,7 @@ import { initializerCalls } from "./initializer.ts";
 import { isCodeOf, type LiveContract, validateContract } from "./validate-contract.ts";
 
 /** A hash and a device that no app allows. An implementation that allows everything allows them too. */
-const unknownValue = keccak256(stringToHex("dstack-toolkit: a value that no app allows"));
+export const unknownValue = keccak256(stringToHex("dstack-toolkit: a value that no app allows"));
 
 /**
  * The questions whose answers an upgrade must keep: about the owner, the flags, every value that is known to be, or to
@@ -65,7 +67,7 @@ export async function gatherQuestions(
   });
 }
 
-function bootOf(
+export function bootOf(
   known: Pick<QuestionedBoot, "appId" | "composeHash" | "deviceId"> & { osImageHash?: Hex },
 ): QuestionedBoot {
   return {
@@ -175,4 +177,25 @@ function isDstackAppCode(code: Hex, address: Address): boolean {
 /** The functions of a contract that initialise it, with values of zero. */
 export function initializersIn(contract: ProjectContract | undefined): readonly NamedCall[] {
   return initializerCalls(contract?.abi ?? []);
+}
+
+/** The objection if the endpoint cannot simulate. */
+export function unsimulated(problem = "it does not say why"): UpgradeObjection {
+  return {
+    rule: "unsimulated-upgrade",
+    problem: `The endpoint cannot simulate the upgrade: ${problem}. So it is not known what the app would answer, and who could change it.`,
+    acceptAs: "unsimulated-upgrade",
+  };
+}
+
+/** Shows the objections that the operator accepted by name. @throws UpgradeRefusedError if there are others */
+export function requireAccepted(
+  output: Output,
+  objections: readonly UpgradeObjection[],
+  accepted: ReadonlySet<string>,
+): void {
+  const isAccepted = ({ acceptAs }: UpgradeObjection) => acceptAs !== undefined && accepted.has(acceptAs);
+  const standing = objections.filter((objection) => !isAccepted(objection));
+  if (standing.length > 0) throw new UpgradeRefusedError(standing);
+  for (const { problem, acceptAs } of objections) output.line(`  warning ${problem} (${acceptAs}, accepted)`);
 }

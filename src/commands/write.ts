@@ -163,6 +163,8 @@ export interface ChangeAppParameters {
   readonly guard?: (() => Promise<void>) | undefined;
   /** Why each change is made, for a plan. @default the operator requested it */
   readonly reasonOf?: PlanRequest["reasonOf"];
+  /** For the plan of an upgrade: the code that was examined. */
+  readonly upgrade?: PlanRequest["upgrade"];
 }
 
 /**
@@ -175,10 +177,10 @@ export interface ChangeAppParameters {
 export async function changeApp(
   io: TaskIo,
   args: Omit<ChangeAppArguments, "accept"> & OutputArguments,
-  { app, calls: unordered, accepted, guard, reasonOf }: ChangeAppParameters,
+  { app, calls: unordered, accepted, guard, reasonOf, upgrade }: ChangeAppParameters,
 ): Promise<TaskOutcome> {
   const { batch, dryRun } = args;
-  const plan = planRequestOf(args, { appId: app.appId, accepted, reasonOf });
+  const plan = planRequestOf(args, { appId: app.appId, accepted, reasonOf, upgrade });
   const allowNoEffect = accepted.has("no-effect");
   const calls = orderCalls(unordered);
   const { client, appId, chainId } = app;

@@ -143,8 +143,19 @@ const ownership = {
     provenBy: () => ({ newOwner: zeroAddress }),
     describe: () => "renounce ownership permanently",
   },
-  upgradeToAndCall: onValue(["Upgraded"], "implementation", "upgrade to implementation"),
+  upgradeToAndCall: {
+    ...onValue(["Upgraded"], "implementation", "upgrade to implementation"),
+    describe: ([implementation, data]: readonly unknown[]) =>
+      data === "0x"
+        ? `upgrade to implementation ${implementation}`
+        : `upgrade to implementation ${implementation}, and call it with ${cut(String(data))}`,
+  },
 };
+
+/** Calldata of any length, for human readers. */
+function cut(data: string): string {
+  return data.length <= 138 ? data : `${data.slice(0, 138)}… (${(data.length - 2) / 2} bytes)`;
+}
 
 /** The calls this package can put into a batch, by contract and function name. */
 export const ownerFunctions: Readonly<Record<OwnedContract, Readonly<Record<string, OwnerFunction>>>> = {

@@ -118,26 +118,35 @@ export interface SimulatedUpgrade {
   readonly canUpgradeAgain: boolean;
 }
 
+export interface ObjectToSimulationOptions {
+  /** Whether the app is new: `before` is then what it must answer. @default false, an upgrade */
+  readonly isNew?: boolean | undefined;
+}
+
 /** What the simulation forbids. */
-export function objectToSimulation(simulated: SimulatedUpgrade): readonly UpgradeObjection[] {
-  if (simulated.revert !== undefined)
-    return [{ rule: "upgrade-reverts", problem: `The upgrade reverts on the node, ${simulated.revert}.` }];
+export function objectToSimulation(
+  { revert, changed, open, broken, canUpgradeAgain }: SimulatedUpgrade,
+  { isNew = false }: ObjectToSimulationOptions = {},
+): readonly UpgradeObjection[] {
+  const change = isNew ? "deployment" : "upgrade";
+  if (revert !== undefined)
+    return [{ rule: "upgrade-reverts", problem: `The ${change} reverts on the node, ${revert}.` }];
   const objections: UpgradeObjection[] = [];
   const object = (rule: UpgradeRule, problem: string) => void objections.push({ rule, problem });
-  const [first] = simulated.changed;
+  const [first] = changed;
   if (first !== undefined) {
-    const more = simulated.changed.length > 1 ? ` ${simulated.changed.length - 1} more answers change.` : "";
+    const more = changed.length > 1 ? ` ${changed.length - 1} more answers differ.` : "";
+    const wanted = describeAnswer(first.before);
     object(
       "answers-change",
-      `After the upgrade the app would answer ${first.title} with ${describeAnswer(first.after)}, and today it answers ${describeAnswer(first.before)}.${more} Data would be lost, or the app would be shut out.`,
+      `After the ${change} the app would answer ${first.title} with ${describeAnswer(first.after)}, ${isNew ? `and ${wanted} is wanted` : `and today it answers ${wanted}`}.${more}${isNew ? "" : " Data would be lost, or the app would be shut out."}`,
     );
   }
-  if (simulated.open.length > 0)
-    object("unprotected", `After the upgrade anyone could call ${simulated.open.join(", ")}.`);
-  if (simulated.broken.length > 0)
-    object("owner-functions", `After the upgrade the owner could not use the app: ${simulated.broken.join("; ")}.`);
-  if (!simulated.canUpgradeAgain)
-    object("last-upgrade", "After the upgrade the owner could not upgrade the app again: upgradeToAndCall reverts.");
+  if (open.length > 0) object("unprotected", `After the ${change} anyone could call ${open.join(", ")}.`);
+  if (broken.length > 0)
+    object("owner-functions", `After the ${change} the owner could not use the app: ${broken.join("; ")}.`);
+  if (!canUpgradeAgain)
+    object("last-upgrade", `After the ${change} the owner could not upgrade the app again: upgradeToAndCall reverts.`);
   return objections;
 }
 

@@ -153,7 +153,7 @@ export const errorTable = {
     "A recorded transaction was cancelled while this process waited for it.",
   ),
   NonceBlockedError: entry(2018, false, "A recorded removal that must be checked first has the account's next nonce."),
-  UpgradeMismatchError: entry(2019, false, "After an upgrade, the app does not answer as before."),
+  UpgradeMismatchError: entry(2019, false, "After an upgrade or a deployment, the app does not answer as it must."),
   LogsRefusedError: entry(2101, false, "The RPC endpoint refuses the logs of a single block."),
   LogsUnavailableError: entry(2102, false, "The RPC endpoint does not have the logs of these blocks."),
   HistoryStoreError: entry(2103, false, "The history store is damaged, or this version cannot use it."),

@@ -310,10 +310,13 @@ export interface ImplausibleAnswerDetails {
 
 export class UpgradeMismatchError extends ChainError {
   override readonly name = "UpgradeMismatchError";
-  /** @param problem one sentence @param previous the implementation before the upgrade */
+  /** @param problem one sentence @param previous the implementation before the upgrade; undefined for a new app */
   constructor(problem: string, { appId, previous }: { readonly appId: string; readonly previous: string | undefined }) {
-    super(`The app ${appId} was upgraded, and is not as it was: ${problem}`, {
-      nextStep: `Do not restart its CVMs. Look at the app, and upgrade it back to ${previous ?? "its previous implementation"} if the answer is right.`,
+    super(`The app ${appId} does not answer as it must: ${problem}`, {
+      nextStep:
+        previous === undefined
+          ? "Start no CVM with this app. Look at its contract, and deploy another app."
+          : `Do not restart its CVMs. Look at the app. If the answer is right, upgrade it back to ${previous}.`,
       context: { appId, previous, problem },
     });
   }

@@ -2,7 +2,7 @@ import { emptyTask } from "hardhat/config";
 import {
   acceptOption,
   appOption,
-  batchOption,
+  changingTask,
   cvmOption,
   fromBlockOption,
   indexOption,
@@ -31,10 +31,12 @@ export const appTasks = [
     .addFlag({ name: "requireTcbUpToDate", description: "Refuse devices whose TCB is not up to date" })
     .addFlag({ name: "disableUpgrades", description: "Disable upgrades of the app's code permanently" })
     .addFlag({ name: "again", description: "Deploy another app although this command has already deployed one" })
+    .addOption(optional("contract", "Contract of this project to deploy (default: the KMS's own, by its factory)"))
+    .addOption(optional("initialize", "Call that initialises --contract: FUNCTION(value, …) (default: initialize)"))
     .addOption(acceptOption("app deploy"))
     .setAction(run(async () => (await import("../commands/app-deploy.ts")).appDeploy))
     .build(),
-  sendingTask(
+  changingTask(
     ["dstack", "app", "upgrade"],
     withExample(
       "Upgrades an app to another implementation, after a simulation on the node: the app must keep its data, its owner and its boots",
@@ -54,7 +56,6 @@ export const appTasks = [
     .addOption(fromBlockOption)
     .addOption(indexOption)
     .addOption(acceptOption("app upgrade"))
-    .addOption(batchOption)
     .setAction(run(async () => (await import("../commands/app-upgrade.ts")).appUpgrade))
     .build(),
 ];

@@ -1,9 +1,9 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import { type Address, type Hex, parseAbi } from "viem";
+import { type Address, decodeFunctionData, encodeFunctionData, type Hex, parseAbi } from "viem";
 import { getCode, readContract, waitForTransactionReceipt, writeContract } from "viem/actions";
 import { root } from "../../../../../scripts/support/paths.ts";
 import { readAllowlist, readAppSettings } from "../../../../../src/chain/read-app.ts";
@@ -11,8 +11,10 @@ import { implementationOf } from "../../../../../src/core/contract-deployment.ts
 import { parseAppId, parseComposeHash, parseDeviceId } from "../../../../../src/core/ids.ts";
 import { devAccount, devPrivateKey } from "../../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
+import { deploySafe, executeSafe } from "../../../../support/chain/deploy-owner-contracts.ts";
 import { deployBehindProxy, deployCompiled } from "../../../../support/chain/upgrade-to.ts";
 import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";
+import { sendJson, startServer } from "../../../../support/update/http-server.ts";
 
 const composeHash = parseComposeHash("1e".repeat(32));
 const deviceId = parseDeviceId("de".repeat(32));
@@ -47,7 +49,7 @@ describe("dstack app upgrade", () => {
   const run = (args: Record<string, unknown>): Promise<TaskRun> =>
     runTask(hre, ["app", "upgrade"], {
       ledger: join(directory, "ledger.sqlite"),
-      store: ":memory:",
+      store: join(directory, "history.sqlite"),
       json: true,
       yes: true,
       ...args,
@@ -60,6 +62,11 @@ describe("dstack app upgrade", () => {
     });
   const implementationBehind = async (app: Address) =>
     (await readAppSettings(world.ownerClient, { appId: parseAppId(app) })).implementation?.toLowerCase();
+  /** The label of an app after its Safe has made the call. */
+  const labelAfterSafe = async (app: Address, safe: Address, data: Hex) => {
+    await executeSafe(world.ownerClient, world.owner, { safe, to: app, data, operation: 0 });
+    return readContract(world.ownerClient, { address: app, abi: upgradedAbi, functionName: "label" });
+  };
   const refusal = async (args: Record<string, unknown>) => {
     const before = typeof args.app === "string" ? await implementationBehind(args.app as Address) : undefined;
     const told = await run(args);
@@ -229,6 +236,98 @@ describe("dstack app upgrade", () => {
       ...{ store: ":memory:", json: true, yes: true },
     });
     expect(refused.exitCode).to.equal(3);
+  });
+
+  it("writes a plan, which is applied only while the app runs the code that it was made for", async () => {
+    const [app, ledger] = [await newApp(), join(directory, "ledger.sqlite")];
+    const implementation = await deploy("DstackApp");
+    const planTask = (task: string, file: string) =>
+      runTask(hre, ["plan", task], { file, json: true, ...(task === "apply" && { yes: true, ledger }) });
+    const [file, overtaken] = [join(directory, "upgrade.json"), join(directory, "overtaken.json")];
+    for (const plan of [file, overtaken]) {
+      const written = await run({ app, implementation, plan });
+      expect(written.exitCode, written.stdout).to.equal(0);
+    }
+    expect(JSON.parse(await readFile(file, "utf8"))).to.deep.include({ task: "app upgrade" });
+    expect(await implementationBehind(app)).to.not.equal(implementation.toLowerCase());
+    const applied = await planTask("apply", file);
+    expect(applied.exitCode, applied.stdout).to.equal(0);
+    expect(await implementationBehind(app)).to.equal(implementation.toLowerCase());
+
+    const later = await newApp();
+    const written = await run({ app: later, implementation, plan: overtaken });
+    expect(written.exitCode, written.stdout).to.equal(0);
+    expect((await run({ app: later, implementation: await deploy("DstackApp") })).exitCode).to.equal(0);
+    const checked = await planTask("check", overtaken);
+    expect(checked.exitCode, checked.stdout).to.equal(6);
+    expect(checked.stdout).to.include("The app runs ");
+  });
+
+  it("plans the upgrade of a Safe's app, after the implementation is deployed", async () => {
+    const safe = await deploySafe(world.ownerClient, { payer: world.owner, owners: [owner], threshold: 1 });
+    const app = await deployBehindProxy(world.ownerClient, {
+      contract: "DstackApp",
+      args: [safe, false, false, false, deviceId, composeHash],
+    });
+    const plan = join(directory, "safe.json");
+    const told = await run({ app, contract: "ReinitializedApp", initialize: 'initializeLabel("main")', plan });
+    expect(told.exitCode, told.stdout).to.equal(0);
+    const call = JSON.parse(await readFile(plan, "utf8")).changes[0].call;
+    const upgradeAbi = parseAbi(["function upgradeToAndCall(address implementation, bytes data)"]);
+    const { args } = decodeFunctionData({ abi: upgradeAbi, data: call.data });
+    expect(args[1]).to.equal(
+      encodeFunctionData({ abi: parseAbi(["function initializeLabel(string label)"]), args: ["main"] }),
+    );
+    expect(call.description).to.include(args[1].slice(0, 10));
+    const by = await labelAfterSafe(app, safe, call.data);
+    expect(by).to.equal("main");
+  });
+
+  it("says if the endpoint cannot simulate an upgrade, and goes on if that is accepted by name", async () => {
+    const forward = async (body: string): Promise<unknown> => {
+      const headers = { "content-type": "application/json" };
+      return (await fetch(world.chain.rpcUrl, { method: "POST", headers, body })).json();
+    };
+    let refuses = true;
+    const server = await startServer(async (response, { body }) => {
+      const { params, ...call } = JSON.parse(body) as { id: number; method: string; params: unknown[] };
+      const hasOverrides = call.method === "eth_call" && params.length > 2;
+      const error = { code: -32602, message: "too many arguments, want at most 2" };
+      if (hasOverrides && refuses) return sendJson(response, 200, { jsonrpc: "2.0", id: call.id, error });
+      sendJson(
+        response,
+        200,
+        await forward(JSON.stringify({ ...call, params: hasOverrides ? params.slice(0, 2) : params })),
+      );
+    });
+    try {
+      const chain = { id: world.chain.id, rpcUrl: server.url };
+      const project = await projectOf({ ...world, chain }, { kms: world.contracts.kms });
+      const app = await newApp();
+      const implementation = await deploy("DstackApp");
+      const upgrade = (args: object = {}) =>
+        runTask(project, ["app", "upgrade"], {
+          ...{
+            app,
+            implementation,
+            ledger: join(directory, "ledger.sqlite"),
+            store: ":memory:",
+            json: true,
+            yes: true,
+          },
+          ...args,
+        });
+      const refused = (await upgrade()).json<Failed>().error;
+      expect(refused.context.objections?.map(({ rule }) => rule)).to.deep.equal(["unsimulated-upgrade"]);
+      expect(refused.message).to.include("it refuses state overrides of eth_call (too many arguments");
+      refuses = false;
+      expect((await upgrade()).json<Failed>().error.message).to.include("it ignores state overrides of eth_call");
+      const told = await upgrade({ accept: "unsimulated-upgrade" });
+      expect(told.exitCode, told.stdout).to.equal(0);
+      expect(await implementationBehind(app)).to.equal(implementation.toLowerCase());
+    } finally {
+      await server.close();
+    }
   });
 
   it("names what is wrong with --contract and --initialize", async () => {
