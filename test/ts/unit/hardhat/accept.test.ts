@@ -7,8 +7,8 @@ import { InvalidArgumentError } from "../../../../src/errors/index.ts";
 import { unknownKinds } from "../../../../src/prune/allowlist-use.ts";
 
 const commands: readonly AcceptingCommand[] = [
-  ...(["hash", "hash add", "hash remove", "device add", "device remove", "device allow-any"] as const),
-  ...(["owner transfer", "owner accept", "app deploy", "kms", "update", "prune", "boot-check"] as const),
+  ...(["hash", "hash add", "hash remove", "hash revoke", "device add", "device remove", "device allow-any"] as const),
+  ...(["owner transfer", "owner accept", "app deploy", "app upgrade", "kms", "update", "prune", "boot-check"] as const),
 ];
 
 describe("--accept", () => {
@@ -39,7 +39,7 @@ describe("--accept", () => {
   it("has every rule of the linter that can stop a command and that a user can override", () => {
     const overridable = lintRules.filter(({ severity, isFinal }) => severity === "error" && isFinal !== true);
     const rules = lintRules.map(({ name }) => name);
-    // No command upgrades an app.
+    // `dstack app upgrade` compares what the app allows before and after, which no name overrides.
     expect(acceptableNames.map(({ name }) => name as string).filter((name) => rules.includes(name))).to.have.members(
       overridable.map(({ name }) => name).filter((name) => name !== "upgrade-loses-policy"),
     );

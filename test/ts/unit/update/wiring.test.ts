@@ -4,9 +4,16 @@ import { importsOf } from "../../../support/repository/imports.ts";
 
 // What connects the flow with the real chain, the cloud and the ledger, and what passes their types through. Everything
 // else speaks to ports, so it can be simulated.
-const connectors = ["connect.ts", "connect-payments.ts", "index.ts", "plan-update.ts", "ports.ts", "progress.ts"].map(
-  (name) => `src/update/${name}`,
-);
+const connectors = [
+  "connect.ts",
+  "connect-payments.ts",
+  "index.ts",
+  "plan-update.ts",
+  "ports.ts",
+  "prepare-update.ts",
+  "progress.ts",
+  "revision.ts",
+].map((name) => `src/update/${name}`);
 
 describe("the update flow", () => {
   it("uses chain and cloud only through its ports", () => {
