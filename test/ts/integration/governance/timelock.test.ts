@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import { type Address, encodeFunctionData, type Hex, zeroAddress, zeroHash } from "viem";
-import { readContract, sendTransaction, waitForTransactionReceipt } from "viem/actions";
+import { getTransactionCount, readContract, sendTransaction, waitForTransactionReceipt } from "viem/actions";
 import { base } from "viem/chains";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
@@ -28,11 +28,13 @@ import {
 } from "../../../../src/governance/timelock-execute.ts";
 import { readTimelockHistory } from "../../../../src/governance/timelock-history.ts";
 import { readTimelock } from "../../../../src/governance/timelock-operation.ts";
+import { waitUntilReady } from "../../../../src/governance/timelock-wait.ts";
 import { makesExactly, readUnderWay } from "../../../../src/governance/under-way.ts";
 import type { ChangePlan } from "../../../../src/plans/change-plan.ts";
 import { createChangePlan } from "../../../../src/plans/create-change-plan.ts";
 import { type Dstack, deployAppOf, deployDstack, type OpConnection } from "../../../support/chain/deploy-dstack.ts";
 import { deployTimelock, timelockArtifactAbi } from "../../../support/chain/deploy-owner-contracts.ts";
+import { crashingLedger } from "../../../support/ledger/crashing-ledger.ts";
 import { rejection } from "../../../support/rejection.ts";
 
 const twoDays = 172_800n;
@@ -155,6 +157,53 @@ describe("a plan of an app that a timelock owns", () => {
     ]);
     expect(await rejection(sendBatch(client, { ...parameters, purpose }))).to.be.instanceOf(NoEffectError);
     expect(ledger.transactions({})).to.have.lengthOf(1);
+  });
+
+  it("is scheduled once, wherever a run dies", async () => {
+    const { client, owner: account } = dstack;
+    const prepared = await prepareSchedule(client, await find());
+    if (prepared === undefined) throw new Error("It is scheduled already.");
+    const snapshot = await connection.networkHelpers.takeSnapshot();
+    const nonce = await getTransactionCount(client, { address: account.address });
+    const parameters = { calls: [prepared.call], account, mode: "none", until: "latest" } as const;
+    const purpose = { kind: "timelock" } as const;
+    let write = 1;
+    for (let isDone = false; !isDone; write += 1)
+      for (const when of ["before", "after"] as const) {
+        await snapshot.restore();
+        using ledger = memoryLedger();
+        const dying = crashingLedger(ledger, { write, when });
+        const first = await sendBatch(client, { ...parameters, purpose, ledger: dying }).catch(
+          (error: unknown) => error,
+        );
+        isDone = !(first instanceof Error);
+        if (isDone) continue;
+        // A run begins by reading the operation, as the command does.
+        if ((await find()).state === "unset") await sendBatch(client, { ...parameters, purpose, ledger });
+        expect((await find()).state, `write ${write}, ${when}`).to.equal("waiting");
+        const paid = (await getTransactionCount(client, { address: account.address })) - nonce;
+        expect(paid, `write ${write}, ${when}`).to.equal(1);
+      }
+    expect(write).to.be.greaterThan(3);
+  });
+
+  it("is waited for by the time of the chain, and a cancellation ends the wait", async () => {
+    const { client } = dstack;
+    await schedule();
+    const pauses: number[] = [];
+    const clock = {
+      sleep: async (milliseconds: number) => {
+        pauses.push(milliseconds);
+        await connection.networkHelpers.time.increase(Number(twoDays) / 4);
+      },
+    };
+    expect(await waitUntilReady(client, await find(), { clock })).to.include({ state: "ready" });
+    expect(pauses).to.deep.equal([60_000, 60_000, 60_000, 60_000]);
+    const other = { salt: zeroHash };
+    await schedule(other);
+    const cancelling = { sleep: async () => void (await send(await prepareCancel(client, await find(other)))) };
+    const ended = await waitUntilReady(client, await find(other), { clock: cancelling });
+    expect(ended).to.include({ state: "unset", readyAt: undefined });
   });
 
   it("has the same id again only for the same plan", async () => {

@@ -1,3 +1,5 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
@@ -13,7 +15,6 @@ import { deployTimelock } from "../../../support/chain/deploy-owner-contracts.ts
 import { projectOf, runTask } from "../../../support/hardhat/run-task.ts";
 import { addSafe, type TestSafe } from "../../../support/safe/safe-world.ts";
 import { type SafeService, startSafeService } from "../../../support/safe/service.ts";
-import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 
 const twoDays = 172_800;
 const listed = parseComposeHash("a1".repeat(32));
@@ -30,7 +31,7 @@ interface UnderWay {
 }
 
 describe("an app of a two-day timelock, in which a 2-of-3 Safe proposes", () => {
-  const directory = useTemporaryDirectory();
+  let folder: string;
   let world: World;
   let appId: AppId;
   let timelock: Address;
@@ -64,7 +65,8 @@ describe("an app of a two-day timelock, in which a 2-of-3 Safe proposes", () => 
       [1, 2, 7].map((index) => projectOf(world, { ownerKey: devPrivateKey(index), apps: { shop: appId }, safe })),
     );
     untouched = await world.snapshot();
-    [plan, ofSafe] = [join(directory.path, "plan.json"), join(directory.path, "plan.safe.json")];
+    folder = await mkdtemp(join(tmpdir(), "dstack-timelock-"));
+    [plan, ofSafe] = [join(folder, "plan.json"), join(folder, "plan.safe.json")];
     await ok(0, ["hash", "remove"], { hashes: [listed], plan });
     await ok(0, ["timelock", "schedule"], { file: plan, from: test.safe, plan: ofSafe });
     await ok(0, ["safe", "propose"], { file: ofSafe, yes: true });
@@ -72,6 +74,7 @@ describe("an app of a two-day timelock, in which a 2-of-3 Safe proposes", () => 
   after(async () => {
     await service?.close();
     await world?.close();
+    await rm(folder, { recursive: true, force: true });
   });
 
   async function ok<Result>(project: number, task: readonly string[], args: object = {}): Promise<Result> {
