@@ -48,10 +48,16 @@ export interface ConnectedSafe extends ConnectedPlan {
 /**
  * Loads the plan, and reads its Safe from the chain and the Safe's queue from the service.
  *
+ * @param options.mayBeNew whether a named file of the proposal may be missing
  * @throws InvalidArgumentError if the plan's owner is not a Safe; InvalidProposalFileError, and what connectPlan,
  * readSafe and the service throw
  */
-export async function connectSafe(io: TaskIo, args: SafeArguments, host: CommandHost): Promise<ConnectedSafe> {
+export async function connectSafe(
+  io: TaskIo,
+  args: SafeArguments,
+  host: CommandHost,
+  { mayBeNew = false }: { readonly mayBeNew?: boolean } = {},
+): Promise<ConnectedSafe> {
   const nonce = parseNonce(args.nonce);
   const connected = await connectPlan(io, args, host);
   const { plan, chain } = connected;
@@ -67,7 +73,7 @@ export async function connectSafe(io: TaskIo, args: SafeArguments, host: Command
   const ownFile = `${args.file.replace(/\.json$/, "")}.safe.json`;
   const paths = (named.length > 0 ? named : [ownFile]).map((path) => resolve(path.trim()));
   const existing = await Promise.all(
-    paths.map(async (path) => (named.length > 0 || (await proposalExists(path)) ? [path] : [])),
+    paths.map(async (path) => ((named.length > 0 && !mayBeNew) || (await proposalExists(path)) ? [path] : [])),
   );
   return {
     ...connected,

@@ -10,6 +10,7 @@ import { findProposed } from "../governance/safe-find.ts";
 import { type SafeProposal, saveProposal } from "../governance/safe-proposal.ts";
 import { confirmSafeTransaction, proposeSafeTransaction } from "../governance/safe-queue.ts";
 import { requireSafeOwner, signSafeTransaction } from "../governance/safe-sign.ts";
+import { shellWord } from "../output/plan.ts";
 import { showPrice } from "../output/price.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { runTask, type TaskIo, type TaskOutcome } from "./run.ts";
@@ -32,7 +33,7 @@ export const safePropose: Command<SafeSigningArguments> = (args, host) =>
   runTask(args, (io) => propose(io, args, host));
 
 async function propose(io: TaskIo, args: SafeSigningArguments, host: CommandHost): Promise<TaskOutcome> {
-  const connected = await connectSafe(io, args, host);
+  const connected = await connectSafe(io, args, host, { mayBeNew: true });
   const { plan, chain, account, service, proposalFile, calls } = connected;
   const appliedBy = await requireOpenPlan(connected);
   if (appliedBy !== undefined) return alreadyApplied(connected, appliedBy);
@@ -75,7 +76,7 @@ async function propose(io: TaskIo, args: SafeSigningArguments, host: CommandHost
   }
   const builderFile = service === undefined ? proposalFile.replace(/(?:\.safe)?\.json$|$/, ".builder.json") : null;
   if (builderFile !== null) await writeBuilderFile(builderFile, batch.file);
-  const next = `npx hardhat dstack safe sign ${args.file} --network ${chain.network}`;
+  const next = `npx hardhat dstack safe sign ${shellWord(args.file)} --network ${chain.network}`;
   return {
     result: { ...described, outcome: "proposed", service: service?.host ?? null, proposalFile, builderFile },
     show: () => {
@@ -195,8 +196,10 @@ async function sign(io: TaskIo, args: SafeSigningArguments, host: CommandHost): 
       if (service !== undefined) output.detail("service", `${service.host} has the signature`);
       output.line(`\nThe signature is also in ${proposalFile}.`);
       const enough = BigInt(confirmedBy.length) >= account.threshold;
-      const what = enough ? "Anyone can execute it now" : "Another owner signs it";
-      const task = `${enough ? "execute" : "sign"} ${args.file} --network ${chain.network}`;
+      const isNext = safeTx.nonce === account.nonce;
+      const when = isNext ? "now" : `after nonce ${safeTx.nonce - 1n}`;
+      const what = enough ? `Anyone can execute it ${when}` : "Another owner signs it";
+      const task = `${enough ? "execute" : "sign"} ${shellWord(args.file)} --network ${chain.network}`;
       output.line(`${what}:\n  npx hardhat dstack safe ${task}`);
     },
   };

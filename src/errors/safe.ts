@@ -139,7 +139,7 @@ export class SafeConfirmationsError extends SafeError {
     super(
       `Safe transaction ${safeTxHash} has ${confirmedBy.length} of the ${threshold} confirmations that it needs.${not}`,
       {
-        nextStep: `Nothing was sent. One of these owners must sign: ${missing.join(", ")}.`,
+        nextStep: `Nothing was sent. Of these owners, ${threshold - BigInt(confirmedBy.length)} must sign: ${missing.join(", ")}.`,
         context: { ...details, threshold: `${threshold}` },
       },
     );

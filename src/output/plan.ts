@@ -75,12 +75,17 @@ export function describeChangeReason(reason: ChangeReason): string {
 
 /** How a plan is looked at and executed, as lines. */
 export function nextCommands(kind: OwnerKind, file: string, network: string): readonly string[] {
-  const named = /^[\w./-]+$/.test(file) ? file : `'${file.replaceAll("'", `'\\''`)}'`;
+  const named = shellWord(file);
   const commands = ["plan show", "plan check", ...executing[kind]];
   return commands.map((command, index) => {
     const at = command === "plan show" ? "" : ` --network ${network}`;
     return `  ${index === 0 ? "next" : "    "}    npx hardhat dstack ${command} ${named}${at}`;
   });
+}
+
+/** A file name as one word of a command line. */
+export function shellWord(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 const executing: Readonly<Record<OwnerKind, readonly string[]>> = {

@@ -283,7 +283,11 @@ describe("dstack safe, for an app of a 2-of-3 Safe", () => {
 
       it("does not sign for a nonce in the future unless the operator names it", async () => {
         const nonce = `${account.nonce + 3n}`;
-        await ok(owners[0], ["safe", "propose"], { nonce });
+        const proposal = file("named.json");
+        expect(await ok<object>(owners[0], ["safe", "propose"], { nonce, proposal })).to.include({
+          proposalFile: proposal,
+        });
+        await copyFile(proposal, file("plan.safe.json"));
         const error = await refusal(safe(owners[1], "sign"));
         expect(error).to.include({ code: "DSTK-2302" });
         expect(error.message).to.include(`nothing is known that has nonce ${account.nonce}`);
