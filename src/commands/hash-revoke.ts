@@ -286,16 +286,21 @@ function showResult(output: Output, { hashes, note, cvms, movingTo, prepared, un
     output.line("After the owners have executed the removal, run the same command again.");
     output.line("It then shows the CVMs that still run the hash, and stops them if you want that.");
   }
-  const running = cvms.filter(({ action }) => action === "left" || action === "failed");
-  if (running.length > 0) {
-    output.line(`\nTo move ${formatCount(running.length, "this CVM", "these CVMs")} to another compose file:`);
-    for (const { id } of running) {
+  const revoked = cvms.filter(({ action }) => action !== "waits");
+  if (revoked.length > 0) {
+    output.line(`\nTo move ${formatCount(revoked.length, "this CVM", "these CVMs")} back to an earlier compose file:`);
+    for (const { id } of revoked) {
       // The cloud chose the id. A command line must not contain another command.
       const name = /^[\w-]+$/.test(id) ? id : "CVM";
-      output.line(`  npx hardhat dstack update --cvm ${name} --compose docker-compose.yml --wait`);
+      output.line(`  npx hardhat dstack update --cvm ${name} --revision previous --wait`);
     }
-    output.line("To stop them at once: run the same command again with --stop.");
+    output.line("To a new one: --compose FILE --accept unproven-document instead of --revision,");
+    output.line("because the app no longer allows the document that the update starts from.");
   }
+  if (revoked.some(({ action }) => action === "left" || action === "failed"))
+    output.line("To stop a CVM that still runs: run the same command again with --stop.");
+  if (revoked.some(({ action }) => action === "stopped"))
+    output.line("A stopped CVM stays stopped after that. Start it in the cloud.");
   if (unknowns.length > 0) {
     output.line("\nIt is not known which CVMs run a revoked hash:");
     for (const { problem } of unknowns) output.line(`  ${problem}`);

@@ -120,6 +120,7 @@ async function prepareRollback(
   output.line(`  made         ${timeOf(createdAt)}, by the ${kind} of ${cvmName}`);
   output.line(`  hash         ${composeHash}`);
   output.line(`  app          ${describeStatus(rollback)}`);
+  if (cvm.status === "stopped") output.line("  CVM          is stopped, and stays stopped until you start it");
   if (found.revoked !== null) output.line(`  REVOKED      ${describeRevocation(found.revoked)}`);
   for (const line of describeEnvironment(request)) output.line(`  ${line}`);
   for (const line of describeNames(request, { current, document })) output.line(`  ! ${line}`);

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -94,7 +94,9 @@ describe("dstack hash revoke", () => {
   it("stops the CVMs with --stop, also in a run that finds the hash removed", async () => {
     const left = await revoke({ accept: "in-use", json: false });
     expect(left.stdout).to.match(/^CVM onchain-app \(cvm_\w+\) \(running\) still runs 0x/m);
-    expect(left.stdout).to.include("STILL RUNS this hash").and.include(`dstack update --cvm ${cvmId} --compose`);
+    expect(left.stdout)
+      .to.include("STILL RUNS this hash")
+      .and.include(`dstack update --cvm ${cvmId} --revision previous`);
     const block = await head();
     const stopped = await revoke({ stop: true });
     expect(stopped.exitCode, stopped.stdout).to.equal(0);
@@ -174,10 +176,29 @@ describe("dstack hash revoke", () => {
     }
   });
 
-  it("leaves a stopped CVM as it is", async () => {
+  it("leaves a CVM that an update moves to a new compose file as its output advises", async () => {
+    const ledger = join(directory, "ledger.sqlite");
+    await revoke({ accept: "in-use", ledger });
+    const compose = join(directory, "new.yml");
+    await writeFile(compose, "services:\n  web:\n    image: nginx:1.29\n");
+    const update = (args: Record<string, unknown>) =>
+      runTask(hre, ["update"], { cvm: cvmId, compose, ledger, wait: true, json: true, ...args });
+    expect((await update({})).json<{ error: { name: string } }>().error.name).to.equal("UnprovenDocumentError");
+    const updated = await update({ accept: "unproven-document" });
+    expect(updated.exitCode, updated.stdout).to.equal(0);
+    const again = await revoke();
+    expect(again.exitCode, again.stdout).to.equal(0);
+    expect(again.json<Revoked>().cvms).to.deep.equal([]);
+  });
+
+  it("leaves a stopped CVM as it is, and says how it can boot again", async () => {
     await stopCvm(world.cloudClient, { cvm: "onchain-app" });
     const revoked = await revoke({ accept: "in-use", stop: true });
     expect(revoked.json<Revoked>().cvms.map(({ action }) => action)).to.deep.equal(["stopped"]);
+    const { stdout } = await revoke({ json: false });
+    expect(stdout)
+      .to.include(`dstack update --cvm ${cvmId} --revision previous`)
+      .and.include("stays stopped after that");
   });
 
   it("stops nothing before the Safe's owners have removed the hash, and goes on after that", async () => {
