@@ -78,9 +78,11 @@ export class InvalidArgumentError extends InputError {
 
 export class MissingPackageError extends InputError {
   override readonly name = "MissingPackageError";
-  constructor(entry: string, packageName: string) {
+  /** @param release the one that is needed. Default: the newest one that fits the peer dependency */
+  constructor(entry: string, packageName: string, release?: string) {
+    const wanted = release === undefined ? packageName : `${packageName}@${release}`;
     super(`${entry} needs the package ${packageName}, which is not installed.`, {
-      nextStep: `Install it: npm install -D ${packageName}`,
+      nextStep: `Install it: npm install -D ${wanted}`,
       context: { entry, packageName },
     });
   }

@@ -7,6 +7,8 @@ interface EntryWithPeer {
   readonly peer: string;
   /** A file that the peer has, for a peer that cannot be imported itself. */
   readonly file?: string;
+  /** The release that the user must install. */
+  readonly release?: string;
 }
 
 /**
@@ -14,7 +16,7 @@ interface EntryWithPeer {
  * of such entry points. They cannot check for the peer themselves, because Node resolves imports before any code runs.
  */
 export async function importWithPeer<Entry>(
-  { entry, peer, file }: EntryWithPeer,
+  { entry, peer, file, release }: EntryWithPeer,
   load: () => Promise<Entry>,
 ): Promise<Entry> {
   try {
@@ -22,7 +24,7 @@ export async function importWithPeer<Entry>(
     import.meta.resolve?.(file === undefined ? peer : `${peer}/${file}`);
     return await load();
   } catch (error) {
-    if (isNotFound(error, peer)) throw new MissingPackageError(entry, peer);
+    if (isNotFound(error, peer)) throw new MissingPackageError(entry, peer, release);
     throw error;
   }
 }

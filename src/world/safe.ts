@@ -113,13 +113,16 @@ export async function installSafeContracts(client: OwnerClient, release: SafeRel
 
 async function loadBytecodes(release: SafeRelease): Promise<Array<[keyof SafeDeployment, Hex]>> {
   const peer = packages[release];
-  const loaded = await importWithPeer({ entry: `A local Safe ${release}`, peer, file: "package.json" }, async () => {
-    const require = createRequire(import.meta.url);
-    return Object.entries(artifacts).map(([name, path]) => {
-      const { bytecode } = require(`${peer}/build/artifacts/contracts/${path}`) as { readonly bytecode: Hex };
-      return [name, bytecode] as [keyof SafeDeployment, Hex];
-    });
-  });
+  const loaded = await importWithPeer(
+    { entry: `A local Safe ${release}`, peer, file: "package.json", release },
+    async () => {
+      const require = createRequire(import.meta.url);
+      return Object.entries(artifacts).map(([name, path]) => {
+        const { bytecode } = require(`${peer}/build/artifacts/contracts/${path}`) as { readonly bytecode: Hex };
+        return [name, bytecode] as [keyof SafeDeployment, Hex];
+      });
+    },
+  );
   for (const [name, bytecode] of loaded) {
     const address = getContractAddress({ opcode: "CREATE2", from: singletonFactory, salt: zeroHash, bytecode });
     if (isAddressEqual(address, safeDeployments[release][name])) continue;
