@@ -1,8 +1,7 @@
-import { lstat } from "node:fs/promises";
 import { z } from "zod";
 import { cleanText } from "../core/text.ts";
 import { InvalidPlanFileError, UnusableFileError } from "../errors/index.ts";
-import { faultCode, unusable, writeWholeFile } from "../files/own-file.ts";
+import { faultCode, writeWholeFile } from "../files/own-file.ts";
 import { defaultMaxBytes, readBoundedText } from "../files/read-bounded.ts";
 import type { ChangePlan } from "./change-plan.ts";
 import { type PlanReading, readPlanBody, toPlanBody } from "./plan-body.ts";
@@ -87,14 +86,11 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Undefined if there is no such file. A link could lead to another file after the user has looked at it. */
+/** Undefined if there is no such file. */
 async function readText(path: string): Promise<string | undefined> {
-  try {
-    if ((await lstat(path)).isSymbolicLink()) throw new UnusableFileError(path, "it is a symbolic link");
-    return await readBoundedText(path);
-  } catch (error) {
-    if (faultCode(error) === "ENOENT") return undefined;
-    const cause = unusable(path, error);
+  return readBoundedText(path).catch((cause: unknown) => {
+    if (!(cause instanceof UnusableFileError)) throw cause;
+    if (faultCode(cause.cause) === "ENOENT") return undefined;
     throw new InvalidPlanFileError(path, `${cause.context.problem}`, { cause });
-  }
+  });
 }
