@@ -257,22 +257,24 @@ describe("loadPlan and savePlan", () => {
     expect((await catchError(loadPlan(path()), InvalidPlanFileError)).context.problem).to.include("no such file");
   });
 
-  it("refuse a file that is missing, too large, a folder, a link or a pipe", async () => {
+  it("refuse a file that is missing, too large, a folder, a pipe, or a link to anything but a plan", async () => {
     const problem = async (name: string) =>
       (await catchError(loadPlan(join(directory.path, name)), InvalidPlanFileError)).context.problem;
-    await savePlan(path(), fullPlan);
+    await writeFile(path(), "PRIVATE=1\n");
     await symlink(path(), join(directory.path, "link.json"));
-    await symlink(join(directory.path, "nothing"), join(directory.path, "dangling.json"));
+    await symlink("/dev/zero", join(directory.path, "endless.json"));
     await mkdir(join(directory.path, "folder"));
     await writeFile(join(directory.path, "large.json"), Buffer.alloc(17 * 1024 * 1024, " "));
     execFileSync("mkfifo", [join(directory.path, "pipe")]);
     expect(await problem("missing.json")).to.include("no such file");
     expect(await problem("large.json")).to.include("16 MiB");
     expect(await problem("folder")).to.include("folder");
-    expect(await problem("link.json")).to.include("symbolic link");
+    expect(await problem("link.json")).to.equal("it is not a plan");
+    expect(await problem("endless.json")).to.include("device");
     expect(await problem("pipe")).to.include("pipe");
-    for (const name of ["link.json", "dangling.json", "folder", "pipe"])
+    for (const name of ["link.json", "endless.json", "folder", "pipe"])
       await catchError(savePlan(join(directory.path, name), fullPlan), InvalidPlanFileError);
     await catchError(savePlan(join(directory.path, "none", "plan.json"), fullPlan), InvalidPlanFileError);
+    expect(await readFile(path(), "utf8")).to.equal("PRIVATE=1\n");
   });
 });
