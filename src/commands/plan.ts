@@ -5,7 +5,7 @@ import { readRecorded } from "../chain/transactions/recorded.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import type { ComposeHash } from "../core/ids.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
-import { PlanOvertakenError } from "../errors/index.ts";
+import { InvalidArgumentError, PlanOvertakenError } from "../errors/index.ts";
 import { nextCommands, showPlan } from "../output/plan.ts";
 import type { ChangePlan } from "../plans/change-plan.ts";
 import { checkPlan, type PlanCheck } from "../plans/check-plan.ts";
@@ -19,7 +19,7 @@ import { lintAndShow, lintBeforeWrite } from "./lint.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import type { SendingArguments } from "./sending.ts";
 import { type Signing, signingOf } from "./signing.ts";
-import { executeCalls, isSent } from "./write.ts";
+import { executeCalls } from "./write.ts";
 
 export interface PlanShowArguments extends OutputArguments {
   readonly file: string;
@@ -27,7 +27,7 @@ export interface PlanShowArguments extends OutputArguments {
 
 export const planShow: Command<PlanShowArguments> = (args) =>
   runTask(args, async () => {
-    const plan = await loadPlan(args.file);
+    const plan = await readPlan(args);
     return { result: { planFile: args.file, plan }, show: (output) => showPlan(output, plan) };
   });
 
@@ -83,22 +83,36 @@ async function apply(io: TaskIo, args: PlanApplyArguments, host: CommandHost): P
   if (objections.length > 0 || owner === undefined) throw new PlanOvertakenError(objections);
   showPlan(io.output, plan);
   io.output.line();
-  const calls = plan.changes.map(({ call }) => call);
-  if (calls.length === 0)
+  if (plan.changes.length === 0)
     return { result: { ...described, outcome: "nothing" }, show: (output) => output.line("Nothing was sent.") };
   if (owner.kind === "timelock" || owner.kind === "contract") return handOver(io, connected, args.file, owner);
-  if (plan.prune !== undefined && chain.app !== undefined) {
-    const { executeStoredPrune } = await import("./prune.ts");
-    const { result, ...outcome } = await executeStoredPrune(io, host, { args, app: chain.app, plan });
-    return { ...outcome, result: { ...described, ...result } };
-  }
+  const { result, ...outcome } = await execute(io, args, { host, connected, signer: owner });
+  if (owner.kind === "safe")
+    for (const line of nextCommands("safe", args.file, chain.network).slice(3)) io.output.line(line);
+  return { ...outcome, result: { ...described, ...result } };
+}
+
+interface ExecuteParameters {
+  readonly host: CommandHost;
+  readonly connected: ConnectedPlan;
+  readonly signer: ReadOwnerReturnType;
+}
+
+/** Sends the plan as its owner, or prepares it for the Safe that owns the contracts. */
+async function execute(
+  io: TaskIo,
+  args: PlanApplyArguments,
+  { host, connected, signer }: ExecuteParameters,
+): Promise<TaskOutcome> {
+  const { plan, chain } = connected;
+  if (plan.prune !== undefined && chain.app !== undefined)
+    return (await import("./prune.ts")).executeStoredPrune(io, host, { args, app: chain.app, plan });
   const findings = await lintPlan(io, connected);
+  const calls = plan.changes.map(({ call }) => call);
   const { batch, dryRun } = args;
   const allowNoEffect = plan.accepted.includes("no-effect");
-  const sent = await executeCalls(io, chain, { calls, signer: owner, batch, allowNoEffect, dryRun });
-  if (!isSent(sent) && owner.kind === "safe")
-    for (const line of nextCommands("safe", args.file, chain.network).slice(3)) io.output.line(line);
-  return { result: { ...described, ...sent, findings } };
+  const sent = await executeCalls(io, chain, { calls, signer, batch, allowNoEffect, dryRun });
+  return { result: { ...sent, findings } };
 }
 
 export interface ConnectedPlan {
@@ -107,8 +121,16 @@ export interface ConnectedPlan {
   readonly source: ReasonSource;
 }
 
+/** @throws InvalidArgumentError, InvalidPlanFileError */
+async function readPlan({ file }: Pick<PlanShowArguments, "file">): Promise<ChangePlan> {
+  if (file !== "") return loadPlan(file);
+  throw new InvalidArgumentError("No plan was named.", {
+    nextStep: "Give the file that a task wrote with --plan: npx hardhat dstack plan show FILE.",
+  });
+}
+
 export async function connectPlan(io: TaskIo, args: PlanCheckArguments, host: CommandHost): Promise<ConnectedPlan> {
-  const plan = await loadPlan(args.file);
+  const plan = await readPlan(args);
   const { signal } = io;
   if (plan.appId === undefined) {
     const chain = await host.connectChain();

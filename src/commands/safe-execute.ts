@@ -2,8 +2,10 @@ import type { ChainClient } from "../chain/client.ts";
 import { readChainIdentity } from "../chain/transactions/chain-identity.ts";
 import type { Ledger } from "../chain/transactions/ledger.ts";
 import { estimatePrice } from "../chain/transactions/price.ts";
+import { parseTransactionHash } from "../core/ids.ts";
 import { isSameCall } from "../core/owner-calls.ts";
 import type { PriceEstimate } from "../core/price.ts";
+import { requireExecution } from "../governance/prove-execution.ts";
 import {
   type ExecutedSafeTransaction,
   executeSafeTransaction,
@@ -76,7 +78,7 @@ async function execute(io: TaskIo, args: SafeExecuteArguments, host: CommandHost
   };
   try {
     const executed = await executeSafeTransaction(client, { ...sending, safeTx, confirmations, rejected, onReady });
-    return describeExecuted(connected, executed, { price });
+    return await describeExecuted(connected, executed, { price });
   } catch (error) {
     if (error !== dryRun) throw error;
     const result = { ...describeSafeTransaction(connected, safeTx), outcome: "planned", price };
@@ -109,14 +111,16 @@ async function findRecordedExecutions(
   return [...new Set(hashes)];
 }
 
-function describeExecuted(
-  { plan, account, calls }: ConnectedSafe,
+/** @throws ExecutionNotProvenError if the transaction did more than the plan says */
+async function describeExecuted(
+  { plan, account, calls, chain }: ConnectedSafe,
   { safeTxHash, transaction, receipt, isFromRecord }: ExecutedSafeTransaction,
   { price }: { readonly price: PriceEstimate | null },
-): TaskOutcome {
+): Promise<TaskOutcome> {
   const { gasUsed, blockNumber } = receipt;
   const costWei = transaction.proof?.costWei ?? 0n;
-  const { transactionHash } = receipt;
+  const transactionHash = parseTransactionHash(receipt.transactionHash);
+  await requireExecution(chain.client, plan, { transactionHash, safeTxHash });
   return {
     result: {
       ...{ planDigest: plan.digest, outcome: "executed", safe: account.safe, chainId: account.chainId, safeTxHash },

@@ -1,13 +1,11 @@
-import { readReceipt } from "../chain/transactions/receipt.ts";
-import { type Hex, parseTransactionHash, type TransactionHash } from "../core/ids.ts";
-import { InvalidArgumentError, ReceiptMismatchError } from "../errors/index.ts";
-import { readSafeExecutions, type SafeExecution } from "../governance/safe-executions.ts";
+import { parseTransactionHash } from "../core/ids.ts";
+import { type FoundExecution, findProvenExecution } from "../governance/find-execution.ts";
+import { type ProvenExecution, proveExecution } from "../governance/prove-execution.ts";
 import { requireProposalOf } from "../governance/safe-find.ts";
-import { mergeProposals } from "../governance/safe-proposal.ts";
-import { proveSafeExecution } from "../governance/safe-receipt.ts";
+import { mergeProposals, type SafeProposal } from "../governance/safe-proposal.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { negativeAnswer, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { type ConnectedSafe, connectSafe, type SafeArguments } from "./safe-context.ts";
+import { type ConnectedSafe, connectSafe, describeUse, type SafeArguments } from "./safe-context.ts";
 
 export interface SafeVerifyArguments extends SafeArguments {
   readonly transactionHash?: string | undefined;
@@ -22,76 +20,75 @@ export const safeVerify: Command<SafeVerifyArguments> = (args, host) => runTask(
 async function verify(io: TaskIo, args: SafeVerifyArguments, host: CommandHost): Promise<TaskOutcome> {
   // What a service says proves nothing, so it is not asked.
   const connected = await connectSafe(io, { ...args, service: "none" }, host);
-  const { account, plan, copies } = connected;
+  const { account, plan, copies, chain } = connected;
   for (const { path, proposal } of copies) requireProposalOf(path, proposal, { plan, account });
-  const proposed = mergeProposals(copies)?.safeTxHash;
-  const given = args.transactionHash === undefined ? undefined : parseTransactionHash(args.transactionHash);
-  const described = { planDigest: plan.digest, safe: account.safe, chainId: account.chainId };
-  if (given !== undefined) {
-    const safeTxHash = await proveIn(connected, given);
-    return proven(connected, { ...described, proposed }, { safeTxHash, transactionHash: given });
-  }
-  const executions = await readSafeExecutions(connected.chain.client, {
-    ...{ safe: account.safe, fromBlock: plan.pinned.number, signal: io.signal },
-  });
-  for (const execution of executions.toReversed()) {
-    if (!execution.isSuccessful) continue;
-    const safeTxHash = await proveIn(connected, execution.transactionHash).catch((error: unknown) => {
-      if (!(error instanceof ReceiptMismatchError)) throw error;
-      return undefined;
-    });
-    if (safeTxHash !== undefined)
-      return proven(connected, { ...described, proposed }, { safeTxHash, transactionHash: execution.transactionHash });
-  }
-  return unproven(
-    connected,
-    described,
-    executions.findLast((one) => one.safeTxHash === proposed),
-  );
-}
-
-/** @throws ReceiptMismatchError, InvalidArgumentError if the endpoint has no receipt; RpcUnavailableError */
-async function proveIn({ chain, account, calls }: ConnectedSafe, transactionHash: TransactionHash): Promise<Hex> {
-  const receipt = await readReceipt(chain.client, transactionHash);
-  if (receipt !== undefined) return proveSafeExecution(receipt, { safe: account.safe, calls });
-  throw new InvalidArgumentError(`The endpoint has no receipt of transaction ${transactionHash}.`, {
-    nextStep: "Check the hash and the network. A transaction that no block holds has no receipt yet.",
-    context: { transactionHash },
-  });
+  const proposal = mergeProposals(copies);
+  const { transactionHash: named } = args;
+  const verdict: FoundExecution | ProvenExecution =
+    named === undefined
+      ? await findProvenExecution(chain.client, plan, { signal: io.signal })
+      : await proveExecution(chain.client, plan, { transactionHash: parseTransactionHash(named) });
+  if (verdict.kind === "applied") return proven(connected, proposal, verdict);
+  const { outcome, words } = await explain(connected, proposal, verdict);
+  const transactionHash = verdict.kind === "refused" ? verdict.transactionHash : null;
+  return {
+    result: {
+      ...{ planDigest: plan.digest, safe: account.safe, chainId: account.chainId, nonce: account.nonce },
+      ...{ outcome, transactionHash, words },
+    },
+    show: (output) => {
+      for (const line of words) output.line(line);
+    },
+    exitCode: negativeAnswer,
+  };
 }
 
 function proven(
-  { calls }: ConnectedSafe,
-  { proposed, ...described }: { readonly proposed: Hex | undefined },
-  { safeTxHash, transactionHash }: { readonly safeTxHash: Hex; readonly transactionHash: Hex },
+  { plan, account, calls }: ConnectedSafe,
+  proposal: SafeProposal | undefined,
+  { transactionHash, safeTxHash, blockNumber }: ProvenExecution,
 ): TaskOutcome {
-  const isProposed = proposed === undefined ? null : proposed === safeTxHash;
+  const isProposed = proposal === undefined ? null : proposal.safeTxHash === safeTxHash;
   return {
     result: {
-      ...{ ...described, outcome: "proven", transactionHash, safeTxHash, isProposed },
+      ...{ planDigest: plan.digest, safe: account.safe, chainId: account.chainId, outcome: "proven" },
+      ...{ transactionHash, blockNumber, safeTxHash: safeTxHash ?? null, isProposed },
       calls: calls.map(({ to, description }) => ({ to, description })),
     },
     show: (output) => {
-      output.line("The Safe executed the plan, and each of its events is there:");
+      output.line("The Safe executed the plan. Exactly the planned events came out:");
       for (const { description } of calls) output.line(`  ${description}`);
-      output.line(`  by transaction ${transactionHash}`);
-      output.line(`  Safe transaction ${safeTxHash}${isProposed === false ? ", which is not the proposal" : ""}`);
+      output.line(`  in transaction ${transactionHash}, block ${blockNumber}`);
+      const other = isProposed === false ? ", which is not the proposal" : "";
+      output.line(
+        `  by ${safeTxHash === undefined ? "a module of the Safe" : `Safe transaction ${safeTxHash}`}${other}`,
+      );
     },
   };
 }
 
-function unproven({ account, plan }: ConnectedSafe, described: object, failed: SafeExecution | undefined): TaskOutcome {
-  const outcome = failed === undefined ? "not executed" : "failed";
+/** Why the plan is not executed, as sentences. */
+async function explain(
+  connected: ConnectedSafe,
+  proposal: SafeProposal | undefined,
+  verdict: Exclude<FoundExecution, { kind: "applied" }>,
+): Promise<{ readonly outcome: string; readonly words: readonly string[] }> {
+  const { account, plan } = connected;
+  if (verdict.kind === "refused")
+    return { outcome: verdict.reason === "safe-failed" ? "failed" : "refused", words: [verdict.message] };
+  if (verdict.kind === "partly-applied") {
+    const open = verdict.open.map(({ call }) => `  not done: ${call.description}`);
+    const undone = verdict.undone.map(({ call }) => `  taken back since: ${call.description}`);
+    return { outcome: "partly executed", words: ["Only a part of the plan is executed:", ...open, ...undone] };
+  }
+  if (proposal !== undefined && proposal.safeTx.nonce < account.nonce) {
+    const use = await describeUse(connected, proposal);
+    const words = [`Nonce ${proposal.safeTx.nonce} is used: ${use}.`, "Propose the plan anew: dstack safe propose."];
+    return { outcome: "nonce used", words };
+  }
+  const since = `since block ${plan.pinned.number}`;
   return {
-    result: { ...described, outcome, transactionHash: failed?.transactionHash ?? null, nonce: account.nonce },
-    show: (output) => {
-      if (failed === undefined) {
-        output.line(`Since block ${plan.pinned.number}, the Safe has executed nothing that makes the plan's calls.`);
-      } else {
-        output.line(`Transaction ${failed.transactionHash} executed the proposal, but a call in it failed.`);
-        output.line("Nothing changed, and its nonce is used. Propose the plan anew: dstack safe propose.");
-      }
-    },
-    exitCode: negativeAnswer,
+    outcome: "not executed",
+    words: [`The Safe has not executed the plan ${since}. Its next nonce is ${account.nonce}.`],
   };
 }

@@ -1,4 +1,4 @@
-import type { Abi, TransactionReceipt } from "viem";
+import { type Abi, isAddressEqual, type TransactionReceipt } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import type { PricedTransaction } from "../chain/transactions/price.ts";
 import { openSender, type Sender } from "../chain/transactions/sender.ts";
@@ -6,20 +6,21 @@ import type { SenderParameters, SentTransaction } from "../chain/transactions/se
 import { readGas, simulateCall } from "../chain/transactions/simulate.ts";
 import type { Hex } from "../core/ids.ts";
 import { safeGasCeilingOf } from "../core/order-calls.ts";
-import type { OwnerCall } from "../core/owner-calls.ts";
+import { type OwnerCall, proveCalls } from "../core/owner-calls.ts";
 import { hashSafeTx, type SafeTx } from "../core/safe.ts";
 import { encodeExecTransaction, execTransactionAbi } from "../core/safe-calldata.ts";
 import { objectionsToSafeTx } from "../core/safe-objections.ts";
 import { encodeSafeSignatures, type SafeSignature } from "../core/safe-signing.ts";
 import {
   ContractRevertedError,
+  ReceiptMismatchError,
   SafeConfirmationsError,
   SafeNonceError,
   UnplannedSafeTransactionError,
 } from "../errors/index.ts";
 import { readSafe, type SafeAccount } from "./safe-account.ts";
 import type { RejectedConfirmation } from "./safe-confirmations.ts";
-import { proveSafeExecution } from "./safe-receipt.ts";
+import { decodeSafeExecution } from "./safe-executions.ts";
 
 export interface ResumeSafeExecutionParameters extends SenderParameters {
   /** The Safe, as the chain describes it. */
@@ -104,7 +105,7 @@ function openSafeSender(
   return openSender(client, parameters, {
     ...{ purpose: { kind: "safe", safeTxHash }, calls, title: functionName },
     prove: (receipt, { purpose, calls }) =>
-      void proveSafeExecution(receipt, { safe, safeTxHash: purpose.safeTxHash ?? safeTxHash, calls }),
+      requireSuccess(receipt, { safe, safeTxHash: purpose.safeTxHash ?? safeTxHash, calls }),
   });
 }
 
@@ -181,4 +182,25 @@ async function simulate(client: ChainClient, call: Parameters<typeof simulateCal
       { cause: error },
     );
   }
+}
+
+/** @throws ReceiptMismatchError unless the Safe's own event says that this transaction succeeded, with each call's event */
+function requireSuccess(
+  receipt: TransactionReceipt,
+  { safe, safeTxHash, calls }: { readonly safe: Hex; readonly safeTxHash: Hex; readonly calls: readonly OwnerCall[] },
+): void {
+  const executions = receipt.logs.flatMap(({ address, topics, data }) => {
+    const execution = isAddressEqual(address, safe) ? decodeSafeExecution(topics, data) : undefined;
+    return execution === undefined ? [] : [execution];
+  });
+  if (!executions.some((one) => one.isSuccessful && one.safeTxHash === safeTxHash)) {
+    throw new ReceiptMismatchError({
+      transactionHash: receipt.transactionHash,
+      eventName: "ExecutionSuccess",
+      emitter: safe,
+      expected: safeTxHash,
+      found: executions.map((one) => `Execution${one.isSuccessful ? "Success" : "Failure"}(${one.safeTxHash})`),
+    });
+  }
+  proveCalls(receipt, calls);
 }

@@ -3,18 +3,27 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { type Address, getAddress, type Hex } from "viem";
+import { type Address, getAddress, type Hex, keccak256 } from "viem";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
 import { deployApp } from "../../../../src/chain/deploy-app.ts";
 import { readAllowlist, readOwnership } from "../../../../src/chain/read-app.ts";
 import { openLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
+import { createCloudClient } from "../../../../src/cloud/create-client.ts";
+import { getCvm } from "../../../../src/cloud/get-cvm.ts";
 import { deployedApp } from "../../../../src/core/events.ts";
 import { type AppId, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
 import type { JsonObject } from "../../../../src/core/json.ts";
-import { addComposeHashCall, type OwnerCall, removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
+import {
+  addComposeHashCall,
+  type OwnerCall,
+  removeComposeHashCall,
+  upgradeCall,
+} from "../../../../src/core/owner-calls.ts";
+import type { ChangePlan } from "../../../../src/plans/change-plan.ts";
+import { createChangePlan } from "../../../../src/plans/create-change-plan.ts";
 import { digestOf } from "../../../../src/plans/plan-body.ts";
-import { loadPlan } from "../../../../src/plans/plan-file.ts";
+import { loadPlan, savePlan } from "../../../../src/plans/plan-file.ts";
 import { devAccount, devPrivateKey } from "../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { deploySafe, deployTimelock, executeSafe } from "../../../support/chain/deploy-owner-contracts.ts";
@@ -163,6 +172,13 @@ describe("tasks dstack plan", () => {
     expect((await check()).json()).to.deep.include({ outcome: "applied" });
   });
 
+  it("are named by a file that exists", async () => {
+    for (const task of ["plan show", "plan check", "plan apply"]) {
+      expect((await run(task, { file: "" })).json<PlanJson>().error.code).to.equal("DSTK-1007");
+      expect((await run(task, { file: file() })).json<PlanJson>().error.code).to.equal("DSTK-5003");
+    }
+  });
+
   it("are not written beside --batch, nor for calls that change nothing, nor over another file", async () => {
     const [known] = world.osImages;
     const refused = async (task: string, args: Record<string, unknown>) =>
@@ -234,6 +250,46 @@ describe("tasks dstack plan", () => {
     // The same calls for an app of the same owner: the person who applies it sees another digest and app.
     await writeFile(file(), text.replaceAll(appId, `0x${"0a".repeat(20)}`));
     expect((await apply()).json<PlanJson>().error.code).to.equal("DSTK-5003");
+  });
+
+  it("are compared with the CVMs of an update and the code of an upgrade", async () => {
+    const implementation = world.contracts.appImplementation;
+    const codeHash = keccak256((await world.chain.client.getCode({ address: implementation })) ?? "0x");
+    const client = createCloudClient({ apiKey: world.apiKey, baseUrl: world.cloud.baseUrl });
+    const { id, name, composeHash } = await getCvm(client, { cvm: world.cvms.onChain?.id ?? "" });
+    if (composeHash === undefined) throw new Error("The cloud names no compose hash.");
+    await write("hash add", { hashes: [first] });
+    const text = await readFile(file(), "utf8");
+    const saveWith = async (change: Partial<ChangePlan>) => {
+      await writeFile(file(), text);
+      await savePlan(file(), createChangePlan({ ...(await loadPlan(file())), ...change }));
+    };
+    const moved = { id, name, composeHash: first, isAllowed: false };
+    const updateWith = (previousComposeHash: typeof first) =>
+      saveWith({
+        changes: [
+          { call: addComposeHashCall({ appId, composeHash: first }), reason: { rule: "update", cvms: [{ id, name }] } },
+        ],
+        update: { cvms: [{ ...moved, previousComposeHash }] },
+      });
+    await updateWith(composeHash);
+    expect((await check()).json<PlanJson>().objections).to.deep.equal([]);
+    await updateWith(second);
+    await expectRefused(["reason"], `runs ${composeHash}, and not ${second} any more.`);
+
+    const call = upgradeCall({ appId, implementation });
+    const upgrade = { implementation, codeHash, previousImplementation: implementation, previousCodeHash: codeHash };
+    const upgradeWith = (changed: Partial<typeof upgrade>) =>
+      saveWith({
+        changes: [{ call, reason: { rule: "upgrade" } }],
+        upgrade: { ...upgrade, ...changed, generation: "first", layout: "compatible" },
+      });
+    await upgradeWith({});
+    expect((await check()).json<PlanJson>().objections).to.deep.equal([]);
+    await upgradeWith({ codeHash: osImage });
+    await expectRefused(["reason"], `The code at ${implementation.toLowerCase()} is not the code of the plan.`);
+    await upgradeWith({ previousImplementation: world.contracts.kms });
+    await expectRefused(["reason", "reason"], `The app runs ${getAddress(implementation)}`);
   });
 
   it("cannot control the terminal or add lines to what is shown", async () => {

@@ -86,6 +86,8 @@ describe("dstack safe, for an app of a 2-of-3 Safe", () => {
       });
       after(() => world.restore(atStart));
 
+      /** Of what does not depend on the version of the Safe. */
+      const once = (title: string, test: () => Promise<void>) => void (version === "1.4.1" && it(title, test));
       const file = (name: string) => join(directory.path, name);
       const head = () => world.chain.client.getBlockNumber({ cacheTime: 0 });
       const isAllowed = async (composeHash: Hex) =>
@@ -189,7 +191,7 @@ describe("dstack safe, for an app of a 2-of-3 Safe", () => {
         expect(await head()).to.equal(block);
       });
 
-      it("shows signers the calls in words and the hashes as hardware wallets print them", async () => {
+      once("shows signers the calls in words and the hashes as hardware wallets print them", async () => {
         const proposed = await ok<{ domainHash: Hex; messageHash: Hex; safeTxHash: Hex }>(owners[0], [
           "safe",
           "propose",
@@ -219,6 +221,8 @@ describe("dstack safe, for an app of a 2-of-3 Safe", () => {
         }
         const list = async () => (await ok<Listed>(owners[2], ["safe", "list"], viaService())).transactions;
         const [queued] = await list();
+        const ofApp = await ok<Listed>(owners[2], ["safe", "list"], { ...viaService(), file: "", app: "shop" });
+        expect(ofApp.transactions.map(({ calls, isPlan }) => [calls, isPlan])).to.deep.equal([[queued?.calls, null]]);
         expect(queued).to.deep.include({
           safeTxHash: proposed.safeTxHash,
           state: "waits for signatures",
@@ -241,7 +245,7 @@ describe("dstack safe, for an app of a 2-of-3 Safe", () => {
         expect(await shown.json()).to.include({ isExecuted: true, isSuccessful: true });
       });
 
-      it("takes the nonce after what is queued, names what is executed first, and waits for it", async () => {
+      once("takes the nonce after what is queued, names what is executed first, and waits for it", async () => {
         const earlier = await queueOther(account.nonce);
         const proposed = await ok<{ safeTxHash: Hex; safeTx: { nonce: string } }>(
           ...([owners[0], ["safe", "propose"], viaService()] as const),
@@ -281,7 +285,7 @@ describe("dstack safe, for an app of a 2-of-3 Safe", () => {
         return safeTxHash;
       }
 
-      it("does not sign for a nonce in the future unless the operator names it", async () => {
+      once("does not sign for a nonce in the future unless the operator names it", async () => {
         const nonce = `${account.nonce + 3n}`;
         const proposal = file("named.json");
         expect(await ok<object>(owners[0], ["safe", "propose"], { nonce, proposal })).to.include({
@@ -295,7 +299,7 @@ describe("dstack safe, for an app of a 2-of-3 Safe", () => {
         expect(await refusal(safe(owners[1], "sign", { nonce: `${account.nonce}` }))).to.include({ code: "DSTK-2302" });
       });
 
-      it("executes nothing with too few signatures, and says who can still sign", async () => {
+      once("executes nothing with too few signatures, and says who can still sign", async () => {
         await ok(owners[0], ["safe", "propose"]);
         await ok(owners[0], ["safe", "sign"]);
         const error = await refusal(safe(payer, "execute"));
@@ -305,7 +309,7 @@ describe("dstack safe, for an app of a 2-of-3 Safe", () => {
         expect(await isAllowed(added)).to.equal(false);
       });
 
-      it("lets only an owner sign, and each owner once", async () => {
+      once("lets only an owner sign, and each owner once", async () => {
         await ok(owners[0], ["safe", "propose"]);
         expect(await refusal(safe(payer, "sign"))).to.include({ code: "DSTK-2304" });
         await ok(owners[0], ["safe", "sign"]);
@@ -313,7 +317,7 @@ describe("dstack safe, for an app of a 2-of-3 Safe", () => {
         expect((await loadProposal(file("plan.safe.json"))).confirmations).to.have.lengthOf(1);
       });
 
-      it("refuses to sign or execute a transaction that is not exactly the plan's calls", async () => {
+      once("refuses to sign or execute a transaction that is not exactly the plan's calls", async () => {
         const { proposalFile } = await ok<{ proposalFile: string }>(owners[0], ["safe", "propose"]);
         const good = await loadProposal(proposalFile);
         const call = addComposeHashCall({ appId, composeHash: other });
@@ -358,7 +362,7 @@ describe("dstack safe, for an app of a 2-of-3 Safe", () => {
         }
       });
 
-      it("refuses a plan that was overtaken, before anything is signed", async () => {
+      once("refuses a plan that was overtaken, before anything is signed", async () => {
         await ok(owners[0], ["safe", "propose"]);
         await ok(owners[0], ["safe", "sign"]);
         await ok(owners[1], ["safe", "sign"]);
@@ -404,7 +408,7 @@ describe("dstack safe, for an app of a 2-of-3 Safe", () => {
         expect(await isAllowed(added)).to.equal(true);
       });
 
-      it("stops when the service is down or lies, with nothing signed or sent", async () => {
+      once("stops when the service is down or lies, with nothing signed or sent", async () => {
         await ok(owners[0], ["safe", "propose"], viaService());
         const proposal = await readFile(file("plan.safe.json"), "utf8");
         service.tamper = ({ status, body, method }) => ({
@@ -422,7 +426,7 @@ describe("dstack safe, for an app of a 2-of-3 Safe", () => {
         expect(await readFile(file("plan.safe.json"), "utf8")).to.equal(proposal);
       });
 
-      it("signs with a Ledger, which shows the same two hashes", async () => {
+      once("signs with a Ledger, which shows the same two hashes", async () => {
         const proposed = await ok<{ domainHash: Hex; messageHash: Hex }>(owners[0], ["safe", "propose"]);
         const missing = await refusal(safe(owners[1], "sign", { hardwareWallet: true }));
         expect(missing.message).to.include("is not installed");
@@ -451,7 +455,7 @@ describe("dstack safe, for an app of a 2-of-3 Safe", () => {
         expect(await ok<object>(payer, ["safe", "execute"])).to.include({ outcome: "executed" });
       });
 
-      it("refuses files that are not the plan's proposal", async () => {
+      once("refuses files that are not the plan's proposal", async () => {
         await ok(owners[0], ["safe", "propose"]);
         const copy = file("other-plan.json");
         await ok(owners[0], ["hash", "add"], { hashes: [other], plan: copy });
