@@ -134,6 +134,11 @@ export const acceptableNames = [
     commands: [...changesOfApp, "owner transfer", "owner accept", "app deploy", "app upgrade"],
   },
   {
+    name: "upgrade-loses-policy",
+    overrides: "The app is of 0.4.2 to 0.5.3, and code of a later release does not find its policy.",
+    commands: ["app upgrade"],
+  },
+  {
     name: "remove-device-without-effect",
     overrides: "The app allows any device, so the removal of one has no effect.",
     commands: ["device remove"],
