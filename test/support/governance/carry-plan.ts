@@ -2,13 +2,15 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import { readAllowlist } from "../../../src/chain/read-app.ts";
+import { root } from "../../../scripts/support/paths.ts";
+import { readAllowlist, readAppSettings } from "../../../src/chain/read-app.ts";
 import { getAppCvms } from "../../../src/cloud/get-app-cvms.ts";
 import { type AppId, parseComposeHash } from "../../../src/core/ids.ts";
 import type { DstackUserConfig } from "../../../src/hardhat/type-extensions.ts";
 import { loadPlan } from "../../../src/plans/plan-file.ts";
 import { devPrivateKey } from "../../../src/world/chain/client.ts";
 import type { World } from "../../../src/world/start-world.ts";
+import { deployCompiled } from "../chain/upgrade-to.ts";
 import { projectOf, runTask, type TaskRun } from "../hardhat/run-task.ts";
 
 /** A world whose app has three CVMs, and the commands of the people around it. */
@@ -34,7 +36,7 @@ export async function createGovernedApp(
   const projectWith = async (key: number) => {
     const project =
       projects.get(key) ??
-      (await projectOf(world, { ownerKey: devPrivateKey(key), kms: world.contracts.kms, ...config }));
+      (await projectOf(world, { ownerKey: devPrivateKey(key), kms: world.contracts.kms, ...config }, artifacts));
     projects.set(key, project);
     return project;
   };
@@ -44,6 +46,20 @@ export async function createGovernedApp(
     return done;
   };
   return { world, appId: onChain.appId, directory, run };
+}
+
+/** The compiled contracts of this repository, with which an upgrade's storage layout is compared. */
+const artifacts = { paths: { artifacts: join(root, "artifacts") } };
+
+/** Upgrades the app to new code, in a plan that the owners execute in their way. */
+export async function upgradeCode(app: GovernedApp, execute: (plan: string) => Promise<void>): Promise<void> {
+  const { appId, directory, run, world } = app;
+  const implementation = await deployCompiled(world.ownerClient, "DstackApp");
+  const plan = join(directory, "upgrade.json");
+  await run(0, "app upgrade", { app: appId, implementation, plan, ledger: join(directory, "upgrade.sqlite") });
+  await execute(plan);
+  const settings = await readAppSettings(world.ownerClient, { appId });
+  expect(settings.implementation?.toLowerCase()).to.equal(implementation.toLowerCase());
 }
 
 /** Updates all three CVMs in one plan that the owners execute in their way, and follows the rollovers. */

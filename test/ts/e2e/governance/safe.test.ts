@@ -5,6 +5,7 @@ import {
   type GovernedApp,
   pruneWhatIsLeft,
   updateEveryCvm,
+  upgradeCode,
 } from "../../../support/governance/carry-plan.ts";
 import { type SafeService, startSafeService } from "../../../support/safe/service.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
@@ -37,9 +38,10 @@ describe("an app of a 2-of-3 Safe, from plan to rollover", () => {
     await run(4, "plan check", { file }, 6);
   }
 
-  it("updates three CVMs in one signature round, and removes the old hash in another", async () => {
+  it("updates three CVMs in one signature round, removes the old hash in another, and upgrades in a third", async () => {
     app = await createGovernedApp(world, directory.path, { safe: { service: service.url } });
     await updateEveryCvm(app, execute);
     await pruneWhatIsLeft(app, execute);
+    await upgradeCode(app, execute);
   });
 });

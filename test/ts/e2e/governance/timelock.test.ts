@@ -8,6 +8,7 @@ import {
   type GovernedApp,
   pruneWhatIsLeft,
   updateEveryCvm,
+  upgradeCode,
 } from "../../../support/governance/carry-plan.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 
@@ -22,19 +23,19 @@ describe("an app of a timelock with two days' delay, from plan to rollover", () 
   });
   after(() => world?.close());
 
-  /** The same command before and after the two days. */
+  /** Schedules, waits two days and executes. */
   async function execute(file: string): Promise<void> {
     const { run } = app;
     const ledger = `${file}.sqlite`;
-    await run(0, "timelock run", { file, ledger, yes: true, store: ":memory:" }, 6);
+    await run(0, "timelock schedule", { file, ledger, yes: true, store: ":memory:" });
     const early = await run(0, "timelock execute", { file, ledger, yes: true, store: ":memory:" }, 3);
     expect(early.json<{ error: { nextStep: string } }>().error.nextStep).to.include("Nothing was sent.");
     await world.advance(twoDays + 60);
-    await run(0, "timelock run", { file, ledger, yes: true, store: ":memory:" });
+    await run(0, "timelock execute", { file, ledger, yes: true, store: ":memory:" });
     await run(0, "plan check", { file }, 6);
   }
 
-  it("moves to the timelock, updates three CVMs, and removes the old hash", async () => {
+  it("moves to the timelock, updates three CVMs, removes the old hash, and upgrades", async () => {
     app = await createGovernedApp(world, directory.path);
     const timelock = await deployTimelock(world.ownerClient, devAccount(0), BigInt(twoDays));
     const { appId, run } = app;
@@ -45,5 +46,6 @@ describe("an app of a timelock with two days' delay, from plan to rollover", () 
     await execute(accept);
     await updateEveryCvm(app, execute);
     await pruneWhatIsLeft(app, execute);
+    await upgradeCode(app, execute);
   });
 });
