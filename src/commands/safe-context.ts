@@ -8,7 +8,7 @@ import { executionOfNonce, readSafeExecutions } from "../governance/safe-executi
 import type { ProposedTransaction } from "../governance/safe-find.ts";
 import { loadProposal, proposalExists, type SafeProposal } from "../governance/safe-proposal.ts";
 import { listQueuedSafeTransactions, type QueuedSafeTransaction } from "../governance/safe-queue.ts";
-import { createSafeService, type SafeService } from "../governance/safe-service.ts";
+import type { SafeService } from "../governance/safe-service.ts";
 import { signerOfAccount, signerOfWallet, type TypedDataSigner } from "../governance/safe-sign.ts";
 import type { Output } from "../output/output.ts";
 import type { ChangePlan, OwnerKind } from "../plans/change-plan.ts";
@@ -16,6 +16,7 @@ import { checkPlan } from "../plans/check-plan.ts";
 import type { CommandHost } from "./host.ts";
 import { type ConnectedPlan, connectPlan, type PlanCheckArguments } from "./plan.ts";
 import type { TaskIo } from "./run.ts";
+import { openService } from "./safe-service.ts";
 
 /** Arguments of every task about the Safe transaction of a plan. */
 export interface SafeArguments extends PlanCheckArguments {
@@ -90,16 +91,6 @@ const otherOwners: Readonly<Record<OwnerKind, string>> = {
   timelock: "Its owner is a timelock: dstack timelock schedule schedules it.",
   contract: "dstack plan apply prints the calls that the contract must make.",
 };
-
-/** @throws InvalidArgumentError */
-export async function openService(
-  { service }: Pick<SafeArguments, "service">,
-  { settings }: Pick<CommandHost, "settings">,
-): Promise<SafeService | undefined> {
-  const url = service ?? settings.safe.service;
-  if (url === undefined || url === "none") return undefined;
-  return createSafeService({ url, apiKey: await settings.safe.apiKey.get() });
-}
 
 function parseNonce(raw: string | undefined): bigint | undefined {
   if (raw === undefined) return undefined;

@@ -11,7 +11,8 @@ import { type AppArguments, connectApp, requireApp } from "./connect-app.ts";
 import type { Command, CommandHost, ConnectedChain } from "./host.ts";
 import { connectPlan, type PlanCheckArguments } from "./plan.ts";
 import { runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { openService, type SafeArguments } from "./safe-context.ts";
+import type { SafeArguments } from "./safe-context.ts";
+import { openService } from "./safe-service.ts";
 
 export interface SafeListArguments extends Omit<PlanCheckArguments, keyof AppArguments>, AppArguments {
   readonly service?: SafeArguments["service"];

@@ -12,6 +12,7 @@ import { type AppArguments, connectApp, requireApp } from "./connect-app.ts";
 import { resolveKms } from "./connect-kms.ts";
 import type { Command, CommandHost, ConnectedChain } from "./host.ts";
 import { runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import type { SafeServiceArguments } from "./safe-service.ts";
 import {
   connectOperation,
   describeHolders,
@@ -20,9 +21,9 @@ import {
   requireTimelock,
   type TimelockArguments,
 } from "./timelock-context.ts";
-import { describeUnderWay, type QueueArguments, readQueues } from "./under-way.ts";
+import { describeUnderWay, readQueues } from "./under-way.ts";
 
-export interface TimelockStatusArguments extends TimelockArguments, AppArguments, QueueArguments {
+export interface TimelockStatusArguments extends TimelockArguments, AppArguments, SafeServiceArguments {
   /** Address of the timelock. */
   readonly timelock?: string | undefined;
 }

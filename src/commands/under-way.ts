@@ -17,13 +17,11 @@ import { type ConnectedApp, requireApp } from "./connect-app.ts";
 import { resolveKms } from "./connect-kms.ts";
 import type { CommandHost, ConnectedChain } from "./host.ts";
 import type { TaskIo } from "./run.ts";
+import type { SafeServiceArguments } from "./safe-service.ts";
 
-export interface QueueArguments {
-  /** Address of a Safe transaction service, or none. */
-  readonly service?: string | undefined;
-}
-
-export interface ReadQueuesParameters extends Omit<ReadUnderWayParameters, "readSafeQueue" | "signal">, QueueArguments {
+export interface ReadQueuesParameters
+  extends Omit<ReadUnderWayParameters, "readSafeQueue" | "signal">,
+    SafeServiceArguments {
   readonly chain: ConnectedChain;
 }
 
@@ -35,7 +33,7 @@ export async function readQueues(
 ): Promise<UnderWay> {
   const { kind } = parameters.owner;
   if (kind !== "safe" && kind !== "timelock") return readUnderWay(client, { ...parameters, signal: io.signal });
-  const { openService } = await import("./safe-context.ts");
+  const { openService } = await import("./safe-service.ts");
   const service = await openService({ service: named }, host);
   const readQueue =
     (service: SafeService) =>
