@@ -6,6 +6,7 @@ import { TaskDefinitionType } from "hardhat/types/tasks";
 import dstack from "../../../../src/hardhat/index.ts";
 import { devAccount } from "../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
+import { deployTimelock } from "../../../support/chain/deploy-owner-contracts.ts";
 import { projectOf, runTask } from "../../../support/hardhat/run-task.ts";
 
 const columns = 80;
@@ -35,6 +36,8 @@ describe("the output of the tasks for people", () => {
     const { kms } = world.contracts;
     const [first, second, third] = hashes;
     const value = `0x${"4e".repeat(32)}`;
+    const timelock = await deployTimelock(world.ownerClient, devAccount(0), 172_800n);
+    const [file, accept] = [join(directory, "plan.json"), join(directory, "accept.json")];
     const onKms = { value, kms, yes: true };
     const runs: readonly (readonly [task: string, args: Record<string, unknown>])[] = [
       ["update", { cvm, compose, wait: true }],
@@ -69,6 +72,23 @@ describe("the output of the tasks for people", () => {
       ["kms add-measurement", onKms],
       ["kms remove-measurement", onKms],
       ["kms set-app-implementation", { ...onKms, value: world.contracts.appImplementation }],
+      ["app upgrade", { cvm, implementation: world.contracts.appImplementation, yes: true }],
+      ["hash add", { cvm, hashes: [third], plan: file }],
+      ["plan show", { file }],
+      ["plan check", { file }],
+      ["plan apply", { file, yes: true }],
+      ["plan check", { file }],
+      ["owner transfer", { cvm, address: timelock, yes: true }],
+      ["owner accept", { cvm, plan: accept }],
+      ["timelock run", { file: accept, yes: true }],
+      ["timelock status", { file: accept }],
+      ["timelock status", { cvm }],
+      ["timelock execute", { file: accept, yes: true }],
+      ["timelock cancel", { file: accept, yes: true }],
+      ["timelock schedule", { file: accept, yes: true }],
+      ...["safe propose", "safe sign", "safe execute", "safe verify", "safe list"].map(
+        (task) => [task, { file: accept }] as const,
+      ),
       ["batch undo-delegation", { yes: true }],
       ["tx list", {}],
       ["tx show", { transaction: "1" }],
