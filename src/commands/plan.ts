@@ -6,7 +6,8 @@ import type { CloudClient } from "../cloud/create-client.ts";
 import type { ComposeHash } from "../core/ids.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import { InvalidArgumentError, PlanOvertakenError } from "../errors/index.ts";
-import { nextCommands, showPlan } from "../output/plan.ts";
+import type { Output } from "../output/output.ts";
+import { commandsAfter, nextCommands, showPlan } from "../output/plan.ts";
 import type { ChangePlan } from "../plans/change-plan.ts";
 import { checkPlan, type PlanCheck } from "../plans/check-plan.ts";
 import { loadPlan } from "../plans/plan-file.ts";
@@ -19,7 +20,7 @@ import { lintAndShow, lintBeforeWrite } from "./lint.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import type { SendingArguments } from "./sending.ts";
 import { type Signing, signingOf } from "./signing.ts";
-import { executeCalls } from "./write.ts";
+import { executeCalls, isSent } from "./write.ts";
 
 export interface PlanShowArguments extends OutputArguments {
   readonly file: string;
@@ -48,7 +49,7 @@ export const planCheck: Command<PlanCheckArguments> = (args, host) =>
       result: { ...describe(args.file, plan), outcome, owner: owner ?? null, ...report({ appliedBy, objections }) },
       show: (output) => {
         output.title(`Plan of dstack ${plan.task}, digest ${plan.digest}`);
-        if (appliedBy !== undefined) output.line(describeApplied(appliedBy).join("\n"));
+        if (appliedBy !== undefined) showApplied(output, connected, { file: args.file, appliedBy });
         else if (objections.length > 0) output.line("The plan must not be executed:");
         else output.line("The plan can be executed: chain and cloud are as it says.");
         for (const { problem } of objections) output.line(`  ${problem}`);
@@ -78,7 +79,7 @@ async function apply(io: TaskIo, args: PlanApplyArguments, host: CommandHost): P
   if (appliedBy !== undefined && !isResumed)
     return {
       result: { ...described, outcome: "applied", ...report(check) },
-      show: (output) => output.line(describeApplied(appliedBy).join("\n")),
+      show: (output) => showApplied(output, connected, { file: args.file, appliedBy }),
     };
   if (objections.length > 0 || owner === undefined) throw new PlanOvertakenError(objections);
   showPlan(io.output, plan);
@@ -112,7 +113,18 @@ async function execute(
   const { batch, dryRun } = args;
   const allowNoEffect = plan.accepted.includes("no-effect");
   const sent = await executeCalls(io, chain, { calls, signer, batch, allowNoEffect, dryRun });
+  if (isSent(sent)) for (const line of commandsAfter(plan, args.file, chain.network)) io.output.line(line);
   return { result: { ...sent, findings } };
+}
+
+interface Applied {
+  readonly file: string;
+  readonly appliedBy: NonNullable<PlanCheck["appliedBy"]>;
+}
+
+function showApplied(output: Output, { plan, chain }: ConnectedPlan, { file, appliedBy }: Applied): void {
+  for (const line of describeApplied(appliedBy)) output.line(line);
+  for (const line of commandsAfter(plan, file, chain.network)) output.line(line);
 }
 
 export interface ConnectedPlan {

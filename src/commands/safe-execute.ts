@@ -14,6 +14,7 @@ import {
 } from "../governance/safe-execute.ts";
 import { findProposed } from "../governance/safe-find.ts";
 import { describeCalls } from "../output/format.ts";
+import { commandsAfter } from "../output/plan.ts";
 import { formatResult, showPrice } from "../output/price.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { runTask, type TaskIo, type TaskOutcome } from "./run.ts";
@@ -56,7 +57,7 @@ async function execute(io: TaskIo, args: SafeExecuteArguments, host: CommandHost
   for (const safeTxHash of recorded) {
     output.line(`An earlier run recorded the execution of ${safeTxHash}. It is completed first.`);
     const resumed = await resumeSafeExecution(client, { ...sending, safeTxHash });
-    if (resumed !== undefined) return describeExecuted(connected, resumed, { price: null });
+    if (resumed !== undefined) return describeExecuted(connected, resumed, { price: null, file: args.file });
   }
   const appliedBy = await requireOpenPlan(connected);
   if (appliedBy !== undefined) return alreadyApplied(connected, appliedBy);
@@ -78,7 +79,7 @@ async function execute(io: TaskIo, args: SafeExecuteArguments, host: CommandHost
   };
   try {
     const executed = await executeSafeTransaction(client, { ...sending, safeTx, confirmations, rejected, onReady });
-    return await describeExecuted(connected, executed, { price });
+    return await describeExecuted(connected, executed, { price, file: args.file });
   } catch (error) {
     if (error !== dryRun) throw error;
     const result = { ...describeSafeTransaction(connected, safeTx), outcome: "planned", price };
@@ -115,7 +116,7 @@ async function findRecordedExecutions(
 async function describeExecuted(
   { plan, account, calls, chain }: ConnectedSafe,
   { safeTxHash, transaction, receipt, isFromRecord }: ExecutedSafeTransaction,
-  { price }: { readonly price: PriceEstimate | null },
+  { price, file }: { readonly price: PriceEstimate | null; readonly file: string },
 ): Promise<TaskOutcome> {
   const { gasUsed, blockNumber } = receipt;
   const costWei = transaction.proof?.costWei ?? 0n;
@@ -130,6 +131,7 @@ async function describeExecuted(
     show: (output) => {
       output.step("executed", `block ${blockNumber}, ${transactionHash}`);
       output.line(`\n${formatResult(describeCalls(calls), [{ gasUsed, costWei }])}`);
+      for (const line of commandsAfter(plan, file, chain.network)) output.line(line);
     },
   };
 }

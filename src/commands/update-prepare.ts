@@ -4,6 +4,7 @@ import { nameOfCvm } from "../core/ids.ts";
 import { InvalidArgumentError, InvalidPlanFileError } from "../errors/index.ts";
 import { formatTime } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
+import { commandsAfter } from "../output/plan.ts";
 import type { ChangePlan } from "../plans/change-plan.ts";
 import { loadPlan } from "../plans/plan-file.ts";
 import type { PreparedUpdate, PrepareUpdateResult } from "../update/prepare-update.ts";
@@ -117,7 +118,7 @@ function showKept(output: Output, updates: readonly PreparedUpdate[], { file, se
   output.line("Its tokens and the encrypted environment are in this file. Keep it here:");
   output.line(`  ${secrets}`);
   output.line("\nWhen the owners have executed the plan:");
-  output.line(`  npx hardhat dstack update --commit --plan ${file} --network ${network} --wait`);
+  for (const line of commandsAfter({ update: { cvms: [] } }, file, network).slice(1)) output.line(line);
 }
 
 function nothingToSign(): InvalidArgumentError {

@@ -220,7 +220,10 @@ describe("dstack update for several CVMs and for owners that are not a key", () 
 
   it("commits an update that a newer one superseded, by an owner's transaction that the user names", async () => {
     const planned = await requirePrepared({ ...(await oneCvm()), compose: path("next.yml") });
-    const { transactions } = await execute(planned);
+    const applied = await runTask(hre, ["plan", "apply"], { file: plan(), json: true, yes: true });
+    expect(applied.exitCode, `${applied.stdout}${applied.stderr}`).to.equal(0);
+    expect(applied.stderr).to.contain(`npx hardhat dstack update --commit --plan ${plan()} --network world --wait`);
+    const { transactions } = applied.json<{ transactions: readonly { transactionHash: Hex }[] }>();
     const [{ id } = { id: "" }] = await cvms();
     await prepareCvmUpdate(world.cloudClient, { cvm: id, dockerCompose: compose("1.31") });
     const wrong = await commit({ transactionHash: `0x${"12".repeat(32)}` });
