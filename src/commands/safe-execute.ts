@@ -13,7 +13,7 @@ import {
   resumeSafeExecution,
 } from "../governance/safe-execute.ts";
 import { findProposed } from "../governance/safe-find.ts";
-import { describeCalls } from "../output/format.ts";
+import { describeCalls, listValues } from "../output/format.ts";
 import { commandsAfter } from "../output/plan.ts";
 import { formatResult, showPrice } from "../output/price.ts";
 import type { Command, CommandHost } from "./host.ts";
@@ -130,7 +130,7 @@ async function describeExecuted(
     },
     show: (output) => {
       output.step("executed", `block ${blockNumber}, ${transactionHash}`);
-      output.line(`\n${formatResult(describeCalls(calls), [{ gasUsed, costWei }])}`);
+      output.line(`\n${formatResult(describeCalls(calls), [{ gasUsed, costWei }], listValues(calls))}`);
       for (const line of commandsAfter(plan, file, chain.network)) output.line(line);
     },
   };
