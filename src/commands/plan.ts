@@ -7,7 +7,7 @@ import type { ComposeHash } from "../core/ids.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import { InvalidArgumentError, PlanOvertakenError } from "../errors/index.ts";
 import type { Output } from "../output/output.ts";
-import { commandsAfter, nextCommands, showPlan } from "../output/plan.ts";
+import { nextCommands, showPlan } from "../output/plan.ts";
 import type { ChangePlan } from "../plans/change-plan.ts";
 import { checkPlan, type PlanCheck } from "../plans/check-plan.ts";
 import { loadPlan } from "../plans/plan-file.ts";
@@ -20,7 +20,7 @@ import { lintAndShow, lintBeforeWrite } from "./lint.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import type { SendingArguments } from "./sending.ts";
 import { type Signing, signingOf } from "./signing.ts";
-import { executeCalls, isSent } from "./write.ts";
+import { commandsAfter, executeCalls, isSent } from "./write.ts";
 
 export interface PlanShowArguments extends OutputArguments {
   readonly file: string;

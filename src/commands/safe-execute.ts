@@ -14,7 +14,6 @@ import {
 } from "../governance/safe-execute.ts";
 import { findProposed } from "../governance/safe-find.ts";
 import { describeCalls, listValues } from "../output/format.ts";
-import { commandsAfter } from "../output/plan.ts";
 import { formatResult, showPrice } from "../output/price.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { runTask, type TaskIo, type TaskOutcome } from "./run.ts";
@@ -30,7 +29,7 @@ import {
   showSafeTransaction,
 } from "./safe-context.ts";
 import { createSending, showEvents } from "./sending.ts";
-import { confirmUnsigned } from "./write.ts";
+import { commandsAfter, confirmUnsigned } from "./write.ts";
 
 export interface SafeExecuteArguments extends SafeArguments {
   readonly dryRun?: boolean | undefined;

@@ -4,7 +4,6 @@ import { nameOfCvm } from "../core/ids.ts";
 import { InvalidArgumentError, InvalidPlanFileError } from "../errors/index.ts";
 import { formatTime } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
-import { commandsAfter } from "../output/plan.ts";
 import type { ChangePlan } from "../plans/change-plan.ts";
 import { loadPlan } from "../plans/plan-file.ts";
 import type { PreparedUpdate, PrepareUpdateResult } from "../update/prepare-update.ts";
@@ -25,6 +24,7 @@ import {
 } from "./prepare-updates.ts";
 import type { TaskIo, TaskOutcome } from "./run.ts";
 import { parseUpdateArguments, type UpdateArguments } from "./update-arguments.ts";
+import { commandsAfter } from "./write.ts";
 import { writePlan } from "./write-plan.ts";
 
 /**

@@ -12,8 +12,10 @@ import type { OwnerCall } from "../core/owner-calls.ts";
 import type { PriceEstimate } from "../core/price.ts";
 import { InvalidArgumentError, UnsignedRecordError } from "../errors/index.ts";
 import { describeCalls, explorerLink, listValues } from "../output/format.ts";
+import { shellWord } from "../output/plan.ts";
 import { formatFee, formatGas, formatResult } from "../output/price.ts";
 import { showSenderEvent } from "../output/transactions.ts";
+import type { ChangePlan } from "../plans/change-plan.ts";
 import { type BatchArgument, parseBatch } from "./arguments.ts";
 import {
   type DryRunArguments,
@@ -298,4 +300,17 @@ export function createBatchOutput(
         showSenderEvent(output, event);
     }
   };
+}
+
+/** What is left to do when the plan of an update was executed, as lines. */
+export function commandsAfter(
+  { update }: Pick<ChangePlan, "update">,
+  file: string,
+  network: string,
+): readonly string[] {
+  if (update === undefined) return [];
+  return [
+    "\nThe CVMs have not changed yet. Finish the update where it was prepared:",
+    `  next    npx hardhat dstack update --commit --plan ${shellWord(file)} --network ${network} --wait`,
+  ];
 }

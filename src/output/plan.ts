@@ -83,19 +83,6 @@ export function nextCommands(kind: OwnerKind, file: string, network: string): re
   });
 }
 
-/** What is left to do when the plan of an update was executed, as lines. */
-export function commandsAfter(
-  { update }: Pick<ChangePlan, "update">,
-  file: string,
-  network: string,
-): readonly string[] {
-  if (update === undefined) return [];
-  return [
-    "\nThe CVMs have not changed yet. Finish the update where it was prepared:",
-    `  next    npx hardhat dstack update --commit --plan ${shellWord(file)} --network ${network} --wait`,
-  ];
-}
-
 /** A file name as one word of a command line. */
 export function shellWord(text: string): string {
   return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
