@@ -54,7 +54,7 @@ export const planCheck: Command<PlanCheckArguments> = (args, host) =>
         else output.line("The plan can be executed: chain and cloud are as it says.");
         for (const { problem } of objections) output.line(`  ${problem}`);
         if (outcome === "ready")
-          for (const line of nextCommands(plan.owner.kind, args.file, chain.network).slice(2)) output.line(line);
+          for (const line of nextCommands(plan.owner.kind, args.file, chain.network, 2)) output.line(line);
       },
       exitCode: outcome === "ready" ? 0 : negativeAnswer,
     };
@@ -88,8 +88,7 @@ async function apply(io: TaskIo, args: PlanApplyArguments, host: CommandHost): P
     return { result: { ...described, outcome: "nothing" }, show: (output) => output.line("Nothing was sent.") };
   if (owner.kind === "timelock" || owner.kind === "contract") return handOver(io, connected, args.file, owner);
   const { result, ...outcome } = await execute(io, args, { host, connected, signer: owner });
-  if (owner.kind === "safe")
-    for (const line of nextCommands("safe", args.file, chain.network).slice(3)) io.output.line(line);
+  if (owner.kind === "safe") for (const line of nextCommands("safe", args.file, chain.network, 3)) io.output.line(line);
   return { ...outcome, result: { ...described, ...result } };
 }
 
@@ -209,7 +208,7 @@ function handOver(
   const calls = plan.changes.map(({ call: { to, data, description } }) => ({ to, value: "0", data, description }));
   if (kind === "timelock") {
     output.line(`Nothing was sent: the owner, ${address}, is a timelock. Schedule the plan:`);
-    for (const line of nextCommands("timelock", file, chain.network).slice(2)) output.line(line);
+    for (const line of nextCommands("timelock", file, chain.network, 2)) output.line(line);
   } else {
     output.line(`Nothing was sent: the owner, ${address}, is a contract. It must make these calls, in this order:`);
     for (const { to, data } of calls) output.line(`  to    ${to}\n  value 0\n  data  ${data}\n`);

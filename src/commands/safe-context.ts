@@ -215,6 +215,11 @@ export function showQueue(
   for (const nonce of gapsBefore({ account, queued }, safeTx.nonce)) output.line(`  nonce ${nonce}  nothing known`);
 }
 
+/** Names the signatures that are not valid, so that nobody counts on them. */
+export function showRejected(output: Output, rejected: ProposedTransaction["rejected"]): void {
+  for (const { owner, problem } of rejected) output.line(`  not counted: ${owner} ${problem}`);
+}
+
 function noncesFrom(first: bigint, end: bigint): string {
   return end - first === 1n ? `nonce ${first}` : `nonces ${first} to ${end - 1n}`;
 }

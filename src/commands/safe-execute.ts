@@ -26,6 +26,7 @@ import {
   requireUnused,
   type SafeArguments,
   showQueue,
+  showRejected,
   showSafeTransaction,
 } from "./safe-context.ts";
 import { createSending, showEvents } from "./sending.ts";
@@ -59,14 +60,14 @@ async function execute(io: TaskIo, args: SafeExecuteArguments, host: CommandHost
     if (resumed !== undefined) return describeExecuted(connected, resumed, { price: null, file: args.file });
   }
   const appliedBy = await requireOpenPlan(connected);
-  if (appliedBy !== undefined) return alreadyApplied(connected, appliedBy);
+  if (appliedBy !== undefined) return alreadyApplied(connected, args.file, appliedBy);
   const found = await findProposed(client, { plan, account: safeAccount, copies, queued, nonce });
   await requireUnused(connected, found);
   const { safeTx, safeTxHash, confirmations, rejected } = found;
   requireConfirmed(safeAccount, { safeTxHash, confirmations, rejected });
   showSafeTransaction(output, connected, safeTx);
   showQueue(output, connected, found);
-  for (const { owner, problem } of rejected) output.line(`  not counted: ${owner} ${problem}`);
+  showRejected(output, rejected);
   output.line(`  signed by ${confirmations.map(({ signer }) => signer).join(", ")}\n`);
   let price: PriceEstimate | null = null;
   const dryRun = new DryRun();

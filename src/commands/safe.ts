@@ -23,10 +23,13 @@ import {
   readSafeSigner,
   requireOpenPlan,
   requireUnused,
+  type SafeArguments,
   type SafeSigningArguments,
   showQueue,
+  showRejected,
   showSafeTransaction,
 } from "./safe-context.ts";
+import { commandsAfter } from "./write.ts";
 
 /** Builds the Safe transaction of a plan, and posts it to the service or writes files that owners pass to each other. */
 export const safePropose: Command<SafeSigningArguments> = (args, host) =>
@@ -36,7 +39,7 @@ async function propose(io: TaskIo, args: SafeSigningArguments, host: CommandHost
   const connected = await connectSafe(io, args, host, { mayBeNew: true });
   const { plan, chain, account, service, proposalFile, calls } = connected;
   const appliedBy = await requireOpenPlan(connected);
-  if (appliedBy !== undefined) return alreadyApplied(connected, appliedBy);
+  if (appliedBy !== undefined) return alreadyApplied(connected, args.file, appliedBy);
   const { output } = io;
   const nonce = await chooseNonce(io, connected);
   const { client } = chain;
@@ -76,7 +79,7 @@ async function propose(io: TaskIo, args: SafeSigningArguments, host: CommandHost
   }
   const builderFile = service === undefined ? proposalFile.replace(/(?:\.safe)?\.json$|$/, ".builder.json") : null;
   if (builderFile !== null) await writeBuilderFile(builderFile, batch.file);
-  const next = `npx hardhat dstack safe sign ${shellWord(args.file)} --network ${chain.network}`;
+  const next = nextTask("sign", args, chain.network);
   return {
     result: { ...described, outcome: "proposed", service: service?.host ?? null, proposalFile, builderFile },
     show: () => {
@@ -134,12 +137,27 @@ export function withConfirmation(proposal: SafeProposal, signature: SafeSignatur
   return { ...proposal, confirmations: [...others, added] };
 }
 
-export function alreadyApplied({ plan }: Pick<ConnectedSafe, "plan">, appliedBy: readonly Hex[]): TaskOutcome {
+/** The next task about the same proposal, as a command. */
+function nextTask(task: "sign" | "execute", { file, proposal, service }: SafeArguments, network: string): string {
+  const copy = proposal?.split(",").find((path) => path.trim() !== "");
+  const options = [
+    ...(copy === undefined ? [] : [`--proposal ${shellWord(copy.trim())}`]),
+    ...(service === undefined ? [] : [`--service ${shellWord(service)}`]),
+  ];
+  return ["npx hardhat dstack safe", task, shellWord(file), ...options, `--network ${network}`].join(" ");
+}
+
+export function alreadyApplied(
+  { plan, chain }: Pick<ConnectedSafe, "plan" | "chain">,
+  file: string,
+  appliedBy: readonly Hex[],
+): TaskOutcome {
   return {
     result: { planDigest: plan.digest, outcome: "applied", appliedBy },
     show: (output) => {
       output.line("The plan was already applied. Nothing was signed or sent. Its events are in:");
       for (const hash of appliedBy) output.line(`  ${hash}`);
+      for (const line of commandsAfter(plan, file, chain.network)) output.line(line);
     },
   };
 }
@@ -153,9 +171,9 @@ async function sign(io: TaskIo, args: SafeSigningArguments, host: CommandHost): 
   const { client } = chain;
   const { output } = io;
   const appliedBy = await requireOpenPlan(connected);
-  if (appliedBy !== undefined) return alreadyApplied(connected, appliedBy);
+  if (appliedBy !== undefined) return alreadyApplied(connected, args.file, appliedBy);
   const found = await findProposed(client, { plan, account, copies, queued, nonce });
-  const { safeTx, safeTxHash, confirmations } = found;
+  const { safeTx, safeTxHash, confirmations, rejected } = found;
   await requireUnused(connected, found);
   requireKnownNonces(connected, safeTx.nonce);
   showSafeTransaction(output, connected, safeTx);
@@ -166,12 +184,16 @@ async function sign(io: TaskIo, args: SafeSigningArguments, host: CommandHost): 
   const wanted = [...account.owners.filter((owner) => !isSigned(owner)), ...signed];
   const signer = await readSafeSigner(host, connected, { isHardware: args.hardwareWallet === true, wanted });
   requireSafeOwner(account, signer.address);
+  showRejected(output, rejected);
   output.line();
-  const have = () => `${confirmations.length} of ${account.threshold}`;
   if (isSigned(signer.address)) {
     return {
-      result: { ...described, outcome: "signed before", signer: signer.address, confirmedBy: signed },
-      show: () => output.line(`${signer.address} has already signed it. It has ${have()} confirmations.`),
+      result: { ...described, outcome: "signed before", signer: signer.address, confirmedBy: signed, rejected },
+      show: () => {
+        const have = `${signed.length} of ${account.threshold} confirmations`;
+        output.line(`${signer.address} has already signed it. It has ${have}.`);
+        showNext(signed.length);
+      },
     };
   }
   await io.confirm(`Sign it as ${signer.address}?`);
@@ -189,20 +211,22 @@ async function sign(io: TaskIo, args: SafeSigningArguments, host: CommandHost): 
   return {
     result: {
       ...{ ...described, outcome: "signed", signer: signature.signer, signature: encodeSafeSignatures([signature]) },
-      ...{ confirmedBy, service: service?.host ?? null, proposalFile },
+      ...{ confirmedBy, rejected, service: service?.host ?? null, proposalFile },
     },
     show: () => {
       output.step("signed", `by ${signature.signer}, ${confirmedBy.length} of ${account.threshold} confirmations`);
       if (service !== undefined) output.detail("service", `${service.host} has the signature`);
       output.line(`\nThe signature is also in ${proposalFile}.`);
-      const enough = BigInt(confirmedBy.length) >= account.threshold;
-      const isNext = safeTx.nonce === account.nonce;
-      const when = isNext ? "now" : `after nonce ${safeTx.nonce - 1n}`;
-      const what = enough ? `Anyone can execute it ${when}` : "Another owner signs it";
-      const task = `${enough ? "execute" : "sign"} ${shellWord(args.file)} --network ${chain.network}`;
-      output.line(`${what}:\n  npx hardhat dstack safe ${task}`);
+      showNext(confirmedBy.length);
     },
   };
+
+  function showNext(confirmed: number): void {
+    const isEnough = BigInt(confirmed) >= account.threshold;
+    const when = safeTx.nonce === account.nonce ? "now" : `after nonce ${safeTx.nonce - 1n}`;
+    const what = isEnough ? `Anyone can execute it ${when}` : "Another owner signs it";
+    output.line(`${what}:\n  ${nextTask(isEnough ? "execute" : "sign", args, chain.network)}`);
+  }
 }
 
 /**

@@ -310,7 +310,7 @@ export function commandsAfter(
 ): readonly string[] {
   if (update === undefined) return [];
   return [
-    "\nThe CVMs have not changed yet. Finish the update where it was prepared:",
+    "\nThe CVMs change with the commit, which runs where the update was prepared:",
     `  next    npx hardhat dstack update --commit --plan ${shellWord(file)} --network ${network} --wait`,
   ];
 }

@@ -73,10 +73,10 @@ export function describeChangeReason(reason: ChangeReason): string {
   }
 }
 
-/** How a plan is looked at and executed, as lines. */
-export function nextCommands(kind: OwnerKind, file: string, network: string): readonly string[] {
+/** How a plan is looked at and executed, as lines, without what was done already. */
+export function nextCommands(kind: OwnerKind, file: string, network: string, done = 0): readonly string[] {
   const named = shellWord(file);
-  const commands = ["plan show", "plan check", ...executing[kind]];
+  const commands = ["plan show", "plan check", ...executing[kind]].slice(done);
   return commands.map((command, index) => {
     const at = command === "plan show" ? "" : ` --network ${network}`;
     return `  ${index === 0 ? "next" : "    "}    npx hardhat dstack ${command} ${named}${at}`;

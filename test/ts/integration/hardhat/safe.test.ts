@@ -317,6 +317,27 @@ describe("dstack safe, for an app of a 2-of-3 Safe", () => {
         expect((await loadProposal(file("plan.safe.json"))).confirmations).to.have.lengthOf(1);
       });
 
+      once(
+        "names the next task with the proposal and the service of this one, and signatures that do not count",
+        async () => {
+          const words = { json: false, proposal: file("passed on.json") };
+          const next = (task: string) => `safe ${task} ${plan} --proposal '${words.proposal}' --network world`;
+          expect((await safe(owners[0], "propose", words)).stdout).to.include(next("sign"));
+          expect((await safe(owners[0], "sign", words)).stdout).to.include(next("sign"));
+          expect((await safe(owners[0], "sign", words)).stdout).to.include(next("sign"));
+          const good = await loadProposal(words.proposal);
+          const [{ address }] = test.owners;
+          const forged = { ...good, confirmations: [{ owner: address, signature: `0x${"22".repeat(64)}1b` as const }] };
+          await saveProposal(words.proposal, forged);
+          const { stdout } = await safe(owners[1], "sign", words);
+          expect(stdout).to.include(`not counted: ${address}`).and.to.include(next("sign"));
+          expect((await safe(owners[0], "sign", words)).stdout).to.include(next("execute"));
+          expect((await safe(owners[0], "sign", words)).stdout).to.include(next("execute"));
+          const posted = await safe(owners[0], "propose", { ...viaService(), json: false });
+          expect(posted.stdout).to.include(`safe sign ${plan} --service '${service.url}' --network world`);
+        },
+      );
+
       once("refuses to sign or execute a transaction that is not exactly the plan's calls", async () => {
         const { proposalFile } = await ok<{ proposalFile: string }>(owners[0], ["safe", "propose"]);
         const good = await loadProposal(proposalFile);

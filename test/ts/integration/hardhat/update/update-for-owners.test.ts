@@ -232,6 +232,9 @@ describe("dstack update for several CVMs and for owners that are not a key", () 
       commit({ transactionHash: transactions[0]?.transactionHash, until: "safe", wait: true }),
       planned,
     );
+    // What is said of a plan whose update is committed must be true.
+    const checked = await runTask(hre, ["plan", "check"], { file: plan() });
+    expect(checked.stdout).to.contain("change with the commit").and.not.contain("have not changed");
   });
 
   it("stops if the cloud prepares another document than the owners have allowed", async () => {
