@@ -43,13 +43,14 @@ export const planCheck: Command<PlanCheckArguments> = (args, host) =>
   runTask(args, async (io) => {
     const connected = await connectPlan(io, args, host);
     const { plan, chain } = connected;
-    const { appliedBy, objections, owner } = await checkPlan(chain.client, { plan, ...connected.source });
+    const check = await checkPlan(chain.client, { plan, ...connected.source });
+    const { appliedBy, objections, owner, undone } = check;
     const outcome = appliedBy !== undefined ? "applied" : objections.length > 0 ? "overtaken" : "ready";
     return {
-      result: { ...describe(args.file, plan), outcome, owner: owner ?? null, ...report({ appliedBy, objections }) },
+      result: { ...describe(args.file, plan), outcome, owner: owner ?? null, ...report(check) },
       show: (output) => {
         output.title(`Plan of dstack ${plan.task}, digest ${plan.digest}`);
-        if (appliedBy !== undefined) showApplied(output, connected, { file: args.file, appliedBy });
+        if (appliedBy !== undefined) showApplied(output, connected, { file: args.file, appliedBy, undone });
         else if (objections.length > 0) output.line("The plan must not be executed:");
         else output.line("The plan can be executed: chain and cloud are as it says.");
         for (const { problem } of objections) output.line(`  ${problem}`);
@@ -79,7 +80,7 @@ async function apply(io: TaskIo, args: PlanApplyArguments, host: CommandHost): P
   if (appliedBy !== undefined && !isResumed)
     return {
       result: { ...described, outcome: "applied", ...report(check) },
-      show: (output) => showApplied(output, connected, { file: args.file, appliedBy }),
+      show: (output) => showApplied(output, connected, { file: args.file, appliedBy, undone: check.undone }),
     };
   if (objections.length > 0 || owner === undefined) throw new PlanOvertakenError(objections);
   showPlan(io.output, plan);
@@ -116,13 +117,13 @@ async function execute(
   return { result: { ...sent, findings } };
 }
 
-interface Applied {
+interface Applied extends Pick<PlanCheck, "undone"> {
   readonly file: string;
   readonly appliedBy: NonNullable<PlanCheck["appliedBy"]>;
 }
 
-function showApplied(output: Output, { plan, chain }: ConnectedPlan, { file, appliedBy }: Applied): void {
-  for (const line of describeApplied(appliedBy)) output.line(line);
+function showApplied(output: Output, { plan, chain }: ConnectedPlan, { file, appliedBy, undone }: Applied): void {
+  for (const line of describeApplied(appliedBy, undone)) output.line(line);
   for (const line of commandsAfter(plan, file, chain.network)) output.line(line);
 }
 
@@ -220,17 +221,23 @@ function describe(planFile: string, { digest, task, chainId, appId, kms }: Chang
   return { planFile, digest, plannedBy: task, chainId, appId: appId ?? null, kms: kms ?? null };
 }
 
-function report({ appliedBy, objections }: Pick<PlanCheck, "appliedBy" | "objections">) {
+function report({ appliedBy, objections, undone }: Pick<PlanCheck, "appliedBy" | "objections" | "undone">) {
   return {
     appliedBy: appliedBy ?? null,
+    undone,
     objections: objections.map(({ kind, problem, call }) => ({ kind, problem, call: call?.description ?? null })),
   };
 }
 
-function describeApplied(appliedBy: NonNullable<PlanCheck["appliedBy"]>): readonly string[] {
+function describeApplied(
+  appliedBy: NonNullable<PlanCheck["appliedBy"]>,
+  undone: PlanCheck["undone"],
+): readonly string[] {
   return [
     `The plan was already applied, by ${appliedBy.length === 1 ? "transaction" : "transactions"}`,
     ...appliedBy.map((hash) => `  ${hash}`),
+    ...(undone.length > 0 ? ["But not everything is still as the plan made it:"] : []),
+    ...undone.map((problem) => `  ${problem}`),
     "To make the same changes again, make a new plan.",
   ];
 }

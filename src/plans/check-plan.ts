@@ -10,7 +10,7 @@ import { isSameCall, type OwnerCall } from "../core/owner-calls.ts";
 import { isDstackError } from "../errors/index.ts";
 import { isBlockOfChain } from "../prune/read-allowlist-use.ts";
 import { type ChangePlan, ownerKindOf } from "./change-plan.ts";
-import { findExecution } from "./find-execution.ts";
+import { type Contradiction, findExecution } from "./find-execution.ts";
 import { type ReasonSource, reasonRules } from "./reason-rules.ts";
 
 export interface CheckPlanParameters extends ReasonSource {
@@ -26,6 +26,8 @@ export interface PlanCheck {
   readonly owner: ReadOwnerReturnType | undefined;
   /** Why the plan must not be executed. Empty if it may be. */
   readonly objections: readonly PlanObjection[];
+  /** Sentences: what was changed back after the plan was executed. Empty if it was not executed. */
+  readonly undone: readonly string[];
 }
 
 export interface PlanObjection {
@@ -56,10 +58,11 @@ export async function checkPlan(
 ): Promise<PlanCheck> {
   const otherChain = await findOtherChain(client, plan);
   if (otherChain !== undefined)
-    return { appliedBy: undefined, owner: undefined, objections: [{ kind: "chain", problem: otherChain }] };
+    return { appliedBy: undefined, owner: undefined, objections: [{ kind: "chain", problem: otherChain }], undone: [] };
   const { transactionHashes, contradictions } = await findExecution(client, { plan, signal: source.signal });
   const owner = await readOwner(client, { address: plan.owner.address });
-  if (transactionHashes !== undefined) return { appliedBy: transactionHashes, owner, objections: [] };
+  if (transactionHashes !== undefined)
+    return { appliedBy: transactionHashes, owner, objections: [], undone: contradictions.map(describeContradiction) };
   const changes = plan.changes.filter(({ call }) => !recorded.some((one) => isSameCall(one, call)));
   const calls = changes.map(({ call }) => call);
   const ofChain = [
@@ -67,9 +70,9 @@ export async function checkPlan(
     ...(await checkGenerations(client, plan)),
     ...contradictions
       .filter(({ call }) => calls.includes(call))
-      .map(({ call, eventName, transactionHash }) => ({
-        ...({ kind: "reason", call } as const),
-        problem: `${call.args[0]} was changed after the plan was made: ${eventName} in transaction ${transactionHash}.`,
+      .map((contradiction) => ({
+        ...({ kind: "reason", call: contradiction.call } as const),
+        problem: describeContradiction(contradiction),
       })),
     ...(await checkEffects(client, plan, calls)),
   ];
@@ -81,7 +84,12 @@ export async function checkPlan(
     appliedBy: undefined,
     owner,
     objections: [...ofChain, ...reverted, ...ofReasons],
+    undone: [],
   };
+}
+
+function describeContradiction({ call, eventName, transactionHash }: Contradiction): string {
+  return `${call.args[0]} was changed after the plan was made: ${eventName} in transaction ${transactionHash}.`;
 }
 
 /** A sentence if the endpoint serves another chain, or a chain without the plan's block. */

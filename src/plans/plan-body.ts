@@ -7,7 +7,7 @@ import { decodeOwnerCall, type OwnedContract, type OwnerCall } from "../core/own
 import { cleanText } from "../core/text.ts";
 import { isDstackError } from "../errors/index.ts";
 import { removalsOf } from "../prune/plan-prune.ts";
-import type { ChangePlan } from "./change-plan.ts";
+import type { ChangePlan, PlannedChange } from "./change-plan.ts";
 import { planKind, planSchema } from "./plan-schema.ts";
 
 /** The plan, or the end of a sentence that begins with the file or the plan. */
@@ -70,7 +70,8 @@ function problemOf(error: unknown): string {
   return cleanText(`its field ${issue?.path.join(".") || "(root)"} is malformed: ${issue?.message ?? ""}`, 200);
 }
 
-function requireConsistent({ changes, contracts, appId, kms, prune }: Omit<ChangePlan, "digest">): void {
+function requireConsistent(plan: Omit<ChangePlan, "digest">): void {
+  const { changes, contracts, appId, kms, prune } = plan;
   const main: Partial<Record<OwnedContract, Hex | undefined>> = { app: appId, kms };
   const other = contracts.find(({ contract, address }) => contract in main && main[contract] !== address);
   if (other !== undefined)
@@ -84,9 +85,35 @@ function requireConsistent({ changes, contracts, appId, kms, prune }: Omit<Chang
   if (foreign !== -1) throw new Flaw(`call ${foreign + 1} is for ${calls[foreign]?.to}, which the plan does not name`);
   if (orderCalls(calls).some((call, index) => call !== calls[index]))
     throw new Flaw("its calls are not in the order in which they are executed");
+  const unfounded = changes.findIndex((change) => !isReasonFor(change, plan));
+  if (unfounded !== -1)
+    throw new Flaw(`call ${unfounded + 1} is not what its reason (${changes[unfounded]?.reason.rule}) stands for`);
   const unneeded = changes.flatMap(({ call, reason }) => (reason.rule === "unneeded" ? String(call.args[0]) : []));
   const removals = prune === undefined ? [] : removalsOf(prune);
   if (unneeded.join() !== removals.join()) throw new Flaw("its removals are not those that its prune rows decided");
+}
+
+/** Whether a call does what its reason says. Each reason has checks of its own, so none may stand for another call. */
+function isReasonFor(
+  { call: { contract, functionName, args }, reason }: PlannedChange,
+  { update, upgrade }: Pick<ChangePlan, "update" | "upgrade">,
+): boolean {
+  const [value] = args;
+  switch (reason.rule) {
+    case "requested":
+      return contract !== "app" || functionName !== "upgradeToAndCall";
+    case "update":
+      return (update?.cvms ?? []).some(
+        ({ composeHash, deviceId }) =>
+          (functionName === "addComposeHash" && value === composeHash) ||
+          (functionName === "addDevice" && value === deviceId),
+      );
+    case "unneeded":
+    case "revoked":
+      return functionName === "removeComposeHash";
+    case "upgrade":
+      return contract === "app" && functionName === "upgradeToAndCall" && value === upgrade?.implementation;
+  }
 }
 
 /** SHA-256 of the fields with sorted keys. */

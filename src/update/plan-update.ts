@@ -75,7 +75,7 @@ export async function planUpdate(parameters: PlanUpdateParameters): Promise<Upda
   };
 }
 
-/** What allowing the document's hash will cost; undefined for a CVM without a contract. */
+/** What allowing the document's hash will cost; undefined if it is allowed, or for a CVM without a contract. */
 async function priceHash(
   { chain, request }: UpdateRun,
   { appId, chainId, kmsContractAddress }: UpdateTarget,
@@ -85,8 +85,10 @@ async function priceHash(
   const actual = await chain.readChainId();
   if (actual !== chainId) throw new WrongChainError(chainId, actual);
   const kms = request.kms ?? kmsContractAddress;
-  const { contracts, owner } = await chain.readAllowlist({ appId, composeHash, deviceId: undefined, kms });
+  const allowlist = await chain.readAllowlist({ appId, composeHash, deviceId: undefined, kms });
+  const { contracts, owner, composeHashAllowed } = allowlist;
   requireNoKeyEpochs(contracts, request.acceptKeyEpochs === true);
+  if (composeHashAllowed) return undefined;
   const payment = { chainId, appId, step: "addComposeHash", value: composeHash } as const;
   return chain.estimatePrice([payment], chain.signer ?? owner);
 }

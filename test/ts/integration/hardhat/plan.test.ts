@@ -133,7 +133,7 @@ describe("tasks dstack plan", () => {
     const after = await check();
     expect(after.exitCode).to.equal(6);
     const by = applied.transactions.map(({ transactionHash }) => transactionHash);
-    expect(after.json()).to.deep.include({ outcome: "applied", appliedBy: by });
+    expect(after.json()).to.deep.include({ outcome: "applied", appliedBy: by, undone: [] });
     const end = await head();
     // A hash that was removed since is not allowed again by an old plan.
     await send([removeComposeHashCall({ appId, composeHash: second })]);
@@ -141,6 +141,10 @@ describe("tasks dstack plan", () => {
     expect([again.exitCode, again.json<PlanJson>().outcome]).to.deep.equal([0, "applied"]);
     expect(await head()).to.equal(end + 1n);
     expect(await isAllowed(second)).to.equal(false);
+    const undone = `${second} was changed after the plan was made: ComposeHashRemoved in transaction`;
+    expect(again.json<{ undone: readonly string[] }>().undone.join()).to.include(undone);
+    const { stdout } = await run("plan check", { file: file(), json: false });
+    expect(stdout.replaceAll(/\s+/g, " ")).to.include(`But not everything is still as the plan made it: ${undone}`);
   });
 
   it("are written by every task that changes something, and each is applied", async () => {

@@ -76,7 +76,7 @@ describe("a plan's file", () => {
             ...{ task, accepted, pinned: { ...fullPlan.pinned, number } },
             changes: hashes.map((each, index) => ({
               call: (index % 2 ? addComposeHashCall : removeComposeHashCall)({ appId, composeHash: hashNumber(each) }),
-              reason: index % 3 ? { rule: "requested" } : { rule: "revoked", note },
+              reason: index % 4 ? { rule: "requested" } : { rule: "revoked", note },
             })),
           });
           expect(readPlanFile(writePlanFile(plan))).to.deep.equal({ plan });
@@ -144,6 +144,29 @@ describe("a plan's file", () => {
       [(body) => Reflect.deleteProperty(body, "prune"), "prune rows"],
     ];
     for (const [change, problem] of lies) expect(problemOf(forged(change)), String(change)).to.include(problem);
+  });
+
+  it("is refused when a call has the reason of another, even with a correct digest", () => {
+    const changes = (body: Record<string, unknown>) =>
+      body.changes as { call: Record<string, unknown>; reason: object }[];
+    const named = (body: Record<string, unknown>, name: string) =>
+      changes(body).find(({ call }) => call.functionName === name);
+    const give = (name: string, rule: string) => (body: Record<string, unknown>) =>
+      Object.assign(named(body, name) ?? {}, { reason: { rule, ...(rule === "update" && { cvms: [] }) } });
+    const lies: readonly Change[] = [
+      (body) => Object.assign(body.upgrade as object, { implementation: kms }),
+      (body) => Reflect.deleteProperty(body, "upgrade"),
+      (body) => Object.assign((body.update as { cvms: object[] }).cvms[0] ?? {}, { composeHash: hashNumber(4711) }),
+      (body) => Reflect.deleteProperty(body, "update"),
+      give("upgradeToAndCall", "requested"),
+      give("upgradeToAndCall", "update"),
+      give("setAllowAnyDevice", "update"),
+      give("setAllowAnyDevice", "revoked"),
+      give("setAllowAnyDevice", "upgrade"),
+      give("addDevice", "revoked"),
+      (body) => Object.assign(changes(body).at(-1) ?? {}, { reason: { rule: "upgrade" } }),
+    ];
+    for (const change of lies) expect(problemOf(forged(change)), String(change)).to.include("is not what its reason");
   });
 
   it("is refused when a part is malformed, even with a correct digest", () => {
@@ -251,7 +274,8 @@ describe("loadPlan and savePlan", () => {
 
   it("write no file that is too large to be read again", async () => {
     const reason = { rule: "revoked", note: "x".repeat(17 * 1024 * 1024) } as const;
-    const large = planWith({ changes: planWith().changes.map(({ call }) => ({ call, reason })) });
+    const call = removeComposeHashCall({ appId, composeHash: hashNumber(1) });
+    const large = planWith({ changes: [{ call, reason }] });
     const { context } = await catchError(savePlan(path(), large), InvalidPlanFileError);
     expect(context.problem).to.include("too large");
     expect((await catchError(loadPlan(path()), InvalidPlanFileError)).context.problem).to.include("no such file");

@@ -118,6 +118,7 @@ describe("dstack update --revision", () => {
     for (const revision of [id, id.replace("rev_", ""), hashes[1], withoutPrefix(hashes[1])]) {
       const planned = await run({ revision, dryRun: true });
       expect(planned.json<RolledBack>().rollback, revision).to.include({ id, createdAt });
+      expect(planned.json(), "the app allows the hash already").to.deep.include({ planned: [], price: null });
     }
     const { stdout } = await run({ revision: id, dryRun: true, json: false });
     for (const words of [
@@ -125,6 +126,7 @@ describe("dstack update --revision", () => {
       `hash         ${hashes[1]}`,
       "allows this hash now",
       "stays as it is now",
+      "To send: nothing, unless the cloud asks for it.",
     ])
       expect(stdout).to.include(words);
     expect(stdout).to.include("-     image: nginx:1.29").and.include("+     image: nginx:1.28");
