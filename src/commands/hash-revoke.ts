@@ -10,7 +10,6 @@ import { poll } from "../core/retry.ts";
 import { cleanText } from "../core/text.ts";
 import { HashNeededError, isDstackError, type RemovalObjection } from "../errors/index.ts";
 import { readAllowedKeys } from "../history/compare-with-state.ts";
-import { formatCount } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { showWhatRemovalMeans } from "../output/prune.ts";
 import type { CvmReference, HashUse } from "../prune/allowlist-use.ts";
@@ -288,7 +287,7 @@ function showResult(output: Output, { hashes, note, cvms, movingTo, prepared, un
   }
   const revoked = cvms.filter(({ action }) => action !== "waits");
   if (revoked.length > 0) {
-    output.line(`\nTo move ${formatCount(revoked.length, "this CVM", "these CVMs")} back to an earlier compose file:`);
+    output.line(`\nTo move ${revoked.length === 1 ? "this CVM" : "these CVMs"} back to an earlier compose file:`);
     for (const { id } of revoked) {
       // The cloud chose the id. A command line must not contain another command.
       const name = /^[\w-]+$/.test(id) ? id : "CVM";

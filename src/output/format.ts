@@ -170,3 +170,8 @@ function formatDelay(seconds: bigint): string {
   if (seconds >= 7_200n) return `${Number((seconds * 10n) / 3_600n) / 10} hours`;
   return seconds >= 60n ? `${seconds / 60n} min ${seconds % 60n} s` : formatDuration(Number(seconds) * 1000);
 }
+
+/** A file name as one word of a command line. */
+export function shellWord(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

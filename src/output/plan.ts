@@ -3,7 +3,7 @@ import { nameOfCvm } from "../core/ids.ts";
 import { cleanText } from "../core/text.ts";
 import type { ChangePlan, ChangeReason, OwnerKind } from "../plans/change-plan.ts";
 import { prunePlanOf } from "../plans/prune-plan.ts";
-import { formatTime } from "./format.ts";
+import { formatTime, shellWord } from "./format.ts";
 import type { Output } from "./output.ts";
 import { showPrice } from "./price.ts";
 import { showPrunePlan } from "./prune.ts";
@@ -81,11 +81,6 @@ export function nextCommands(kind: OwnerKind, file: string, network: string, don
     const at = command === "plan show" ? "" : ` --network ${network}`;
     return `  ${index === 0 ? "next" : "    "}    npx hardhat dstack ${command} ${named}${at}`;
   });
-}
-
-/** A file name as one word of a command line. */
-export function shellWord(text: string): string {
-  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 const executing: Readonly<Record<OwnerKind, readonly string[]>> = {

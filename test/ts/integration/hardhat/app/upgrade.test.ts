@@ -180,6 +180,7 @@ describe("dstack app upgrade", () => {
     const refused = await refusal({ app, implementation });
     expect(refused.rules).to.deep.equal(["unproven-layout"]);
     expect(refused.nextStep).to.include("--accept unproven-layout");
+    expect(refused.message).to.include("Name the contract with --contract.");
     expect((await refusal({ app, implementation, contract: "ReinitializedApp" })).rules).to.include("other-code");
     const told = await run({ app, implementation, accept: "unproven-layout" });
     expect(told.exitCode, told.stdout).to.equal(0);

@@ -96,6 +96,7 @@ describe("dstack hash revoke", () => {
     expect(left.stdout).to.match(/^CVM onchain-app \(cvm_\w+\) \(running\) still runs 0x/m);
     expect(left.stdout)
       .to.include("STILL RUNS this hash")
+      .and.include("To move this CVM back to an earlier compose file:")
       .and.include(`dstack update --cvm ${cvmId} --revision previous`);
     const block = await head();
     const stopped = await revoke({ stop: true });
