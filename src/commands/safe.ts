@@ -10,7 +10,7 @@ import { findProposed } from "../governance/safe-find.ts";
 import { type SafeProposal, saveProposal } from "../governance/safe-proposal.ts";
 import { confirmSafeTransaction, proposeSafeTransaction } from "../governance/safe-queue.ts";
 import { requireSafeOwner, signSafeTransaction } from "../governance/safe-sign.ts";
-import { shellWord } from "../output/plan.ts";
+import { shellWord } from "../output/format.ts";
 import { showPrice } from "../output/price.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { runTask, type TaskIo, type TaskOutcome } from "./run.ts";
