@@ -140,7 +140,7 @@ export async function checkLayout(
     const read = await readAppLayout(client, { appId, composeHashes, devices, blockNumber });
     if (read.layout === undefined)
       return unproven(
-        `The storage of the app is not that of a public release: ${read.problem}. Name the contract that it runs with \`from\`.`,
+        `The storage of the app is not that of a public release: ${read.problem}. Name the contract that it runs with --from.`,
       );
     live = { layout: read.layout, isTwoStep };
   }
@@ -152,7 +152,7 @@ export async function checkLayout(
     };
   if (!isDstackAppCode(code, implementation))
     return unproven(
-      `No source is named for the code at ${implementation}, so it is not proven that its storage continues ${words}. Name the contract with \`contract\`.`,
+      `No source is named for the code at ${implementation}, so it is not proven that its storage continues ${words}. Name the contract with --contract.`,
     );
   if (!("layout" in live))
     return unproven(`The storage of ${live.contract.name} may have more than a DstackApp keeps.`);
