@@ -89,7 +89,9 @@ export async function checkPlan(
 }
 
 function describeContradiction({ call, eventName, transactionHash }: Contradiction): string {
-  return `${call.args[0]} was changed after the plan was made: ${eventName} in transaction ${transactionHash}.`;
+  const [value] = call.args;
+  const subject = typeof value === "string" ? value : `"${call.description}"`;
+  return `${subject} was changed after the plan was made: ${eventName} in transaction ${transactionHash}.`;
 }
 
 /** A sentence if the endpoint serves another chain, or a chain without the plan's block. */

@@ -18,6 +18,7 @@ import {
   addComposeHashCall,
   type OwnerCall,
   removeComposeHashCall,
+  setAllowAnyDeviceCall,
   upgradeCall,
 } from "../../../../src/core/owner-calls.ts";
 import type { ChangePlan } from "../../../../src/plans/change-plan.ts";
@@ -145,6 +146,11 @@ describe("tasks dstack plan", () => {
     expect(again.json<{ undone: readonly string[] }>().undone.join()).to.include(undone);
     const { stdout } = await run("plan check", { file: file(), json: false });
     expect(stdout.replaceAll(/\s+/g, " ")).to.include(`But not everything is still as the plan made it: ${undone}`);
+    await write("device allow-any", { state: "on" });
+    await apply();
+    await send([setAllowAnyDeviceCall({ appId, allowAny: false })]);
+    const changed = (await check()).json<{ undone: readonly string[] }>().undone.join();
+    expect(changed).to.match(/^"allow any device" was changed after the plan was made: AllowAnyDeviceSet in/);
   });
 
   it("are written by every task that changes something, and each is applied", async () => {
