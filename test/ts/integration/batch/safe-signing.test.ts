@@ -155,7 +155,7 @@ for (const version of ["1.4.1", "1.5.0"] as const satisfies SafeVersion[]) {
       expect(decoded).to.have.deep.members(signatures);
       expect(encodeSafeSignatures(decoded)).to.equal(encoded);
 
-      await read("checkNSignatures", [safeTxHash, messageFor(version, safe), encoded, 3n]).then(
+      await read("checkNSignatures", [safeTxHash, messageFor(version, safe), encoded, 4n]).then(
         () => expect.fail("Nobody approved the hash on the chain."),
         (error) => expect(String(error)).to.contain("GS02"),
       );

@@ -575,7 +575,7 @@ describe("sendBatch, one transaction per call", () => {
     try {
       const price = { maxFeePerGas: 10n ** 11n, maxPriorityFeePerGas: 10n ** 11n };
       await sendTransaction(client, { account: owner, chain: base, to: stranger.address, value: 1n, ...price });
-      expect(await rejection(send(calls, { ledger, timeoutMs: 100 }))).to.be.instanceOf(NonceTakenError);
+      expect(await rejection(send(calls, { ledger, timeoutMs: 1_000 }))).to.be.instanceOf(NonceTakenError);
       expect(openIn(ledger)).to.have.length(1);
       await networkHelpers.mine();
     } finally {
