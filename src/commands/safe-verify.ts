@@ -5,6 +5,7 @@ import { requireProposalOf } from "../governance/safe-find.ts";
 import { mergeProposals, type SafeProposal } from "../governance/safe-proposal.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { negativeAnswer, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+import { nextTask } from "./safe.ts";
 import { type ConnectedSafe, connectSafe, describeUse, type SafeArguments } from "./safe-context.ts";
 
 export interface SafeVerifyArguments extends SafeArguments {
@@ -29,7 +30,7 @@ async function verify(io: TaskIo, args: SafeVerifyArguments, host: CommandHost):
       ? await findProvenExecution(chain.client, plan, { signal: io.signal })
       : await proveExecution(chain.client, plan, { transactionHash: parseTransactionHash(named) });
   if (verdict.kind === "applied") return proven(connected, proposal, verdict);
-  const { outcome, words } = await explain(connected, proposal, verdict);
+  const { outcome, words } = await explain(connected, { args, proposal, verdict });
   const transactionHash = verdict.kind === "refused" ? verdict.transactionHash : null;
   return {
     result: {
@@ -67,11 +68,16 @@ function proven(
   };
 }
 
+interface Refuted {
+  readonly args: SafeArguments;
+  readonly proposal: SafeProposal | undefined;
+  readonly verdict: Exclude<FoundExecution, { kind: "applied" }>;
+}
+
 /** Why the plan is not executed, as sentences. */
 async function explain(
   connected: ConnectedSafe,
-  proposal: SafeProposal | undefined,
-  verdict: Exclude<FoundExecution, { kind: "applied" }>,
+  { args, proposal, verdict }: Refuted,
 ): Promise<{ readonly outcome: string; readonly words: readonly string[] }> {
   const { account, plan } = connected;
   if (verdict.kind === "refused")
@@ -83,7 +89,8 @@ async function explain(
   }
   if (proposal !== undefined && proposal.safeTx.nonce < account.nonce) {
     const use = await describeUse(connected, proposal);
-    const words = [`Nonce ${proposal.safeTx.nonce} is used: ${use}.`, "Propose the plan anew: dstack safe propose."];
+    const anew = nextTask("propose", args, connected.chain.network);
+    const words = [`Nonce ${proposal.safeTx.nonce} is used: ${use}.`, "Propose the plan anew:", `  ${anew}`];
     return { outcome: "nonce used", words };
   }
   const since = `since block ${plan.pinned.number}`;

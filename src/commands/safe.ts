@@ -138,7 +138,11 @@ export function withConfirmation(proposal: SafeProposal, signature: SafeSignatur
 }
 
 /** The next task about the same proposal, as a command. */
-function nextTask(task: "sign" | "execute", { file, proposal, service }: SafeArguments, network: string): string {
+export function nextTask(
+  task: "propose" | "sign" | "execute",
+  { file, proposal, service }: SafeArguments,
+  network: string,
+): string {
   const copy = proposal?.split(",").find((path) => path.trim() !== "");
   const options = [
     ...(copy === undefined ? [] : [`--proposal ${shellWord(copy.trim())}`]),

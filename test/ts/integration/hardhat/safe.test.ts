@@ -419,7 +419,9 @@ describe("dstack safe, for an app of a 2-of-3 Safe", () => {
         const error = await refusal(safe(payer, "execute"));
         expect(error).to.include({ code: "DSTK-2302" });
         expect(error.message).to.include("the call inside failed, so nothing changed");
-        expect(await safe(payer, "verify")).to.include({ exitCode: 6 });
+        const verified = await safe(payer, "verify", { json: false });
+        expect(verified.exitCode).to.equal(6);
+        expect(verified.stdout).to.include(`npx hardhat dstack safe propose ${plan} --network world`);
         const anew = await safe(owners[0], "propose");
         expect(anew.stderr).to.include("which is used").and.to.include("the call inside failed");
         const second = anew.json<{ safeTxHash: Hex; safeTx: { nonce: string } }>();
