@@ -23,6 +23,7 @@ export const operatorTerms: Readonly<Record<string, string | ((value: string) =>
   chain: "--network",
   chainId: "--chain-id",
   clearEnvironment: "--clear-environment",
+  commitUpdates: "npx hardhat dstack update --commit --plan FILE",
   confirmUnsigned: "a terminal: the task then asks about this transaction, also with --yes",
   delaySeconds: "--delay",
   delegate: "--delegate",

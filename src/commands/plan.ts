@@ -52,10 +52,15 @@ export const planCheck: Command<PlanCheckArguments> = (args, host) =>
         output.title(`Plan of dstack ${plan.task}, digest ${plan.digest}`);
         if (appliedBy !== undefined) showApplied(output, connected, { file: args.file, appliedBy, undone });
         else if (objections.length > 0) output.line("The plan must not be executed:");
+        else if (plan.changes.length === 0) output.line("The plan changes nothing, so nobody has to execute it.");
         else output.line("The plan can be executed: chain and cloud are as it says.");
         for (const { problem } of objections) output.line(`  ${problem}`);
-        if (outcome === "ready")
-          for (const line of nextCommands(plan.owner.kind, args.file, chain.network, 2)) output.line(line);
+        if (outcome !== "ready") return;
+        const next =
+          plan.changes.length === 0
+            ? commandsAfter(plan, args.file, chain.network)
+            : nextCommands(plan.owner.kind, args.file, chain.network, 2);
+        for (const line of next) output.line(line);
       },
       exitCode: outcome === "ready" ? 0 : negativeAnswer,
     };

@@ -7,6 +7,7 @@ import { describeDelay } from "../core/timelock-calls.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { type FoundOperation, findOperation, readRoleHolders, toIso } from "../governance/timelock-execute.ts";
 import type { TimelockRoles, TimelockStatus } from "../governance/timelock-operation.ts";
+import { nextCommand } from "../output/plan.ts";
 import { describeState } from "../output/timelock.ts";
 import type { DryRunArguments } from "./batch-plan.ts";
 import type { CommandHost, ConnectedChain } from "./host.ts";
@@ -136,13 +137,14 @@ export function describeHolders(
   };
 }
 
-/** When a scheduled operation may be executed, as lines. */
-export function describeReady(found: FoundOperation, file: string): readonly string[] {
+/** When a scheduled operation may be executed, and the command, as lines. */
+export function describeReady(found: FoundOperation, file: string, network: string): readonly string[] {
   const { readyAt, status, state } = found;
   if (readyAt === undefined) return [`The operation is ${describeState(found)}.`];
-  if (state === "ready") return [`It may be executed now: dstack timelock execute ${file}`];
+  const next = nextCommand("timelock execute", file, network);
+  if (state === "ready") return ["It may be executed now:", next];
   const left = describeDelay(readyAt - status.blockTime);
-  return [`It may be executed from ${toIso(readyAt)} on, in ${left}: dstack timelock execute ${file}`];
+  return [`It may be executed from ${toIso(readyAt)} on, in ${left}:`, next];
 }
 
 /** @throws InvalidArgumentError if the owner is another account than the timelock that the user named */

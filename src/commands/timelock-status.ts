@@ -44,7 +44,7 @@ async function show(io: TaskIo, args: TimelockStatusArguments, host: CommandHost
     show: (output) => {
       showOperation(output, found, holders);
       output.line();
-      for (const line of describeReady(found, args.file)) output.line(line);
+      for (const line of describeReady(found, args.file, chain.network)) output.line(line);
     },
   };
 }

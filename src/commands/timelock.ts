@@ -26,7 +26,7 @@ import {
   readCaller,
   type TimelockCallArguments,
 } from "./timelock-context.ts";
-import { isSent } from "./write.ts";
+import { commandsAfter, isSent } from "./write.ts";
 
 export interface TimelockScheduleArguments extends TimelockCallArguments {
   /** Such as 2d. */
@@ -42,7 +42,23 @@ export const timelockSchedule: Command<TimelockScheduleArguments> = (args, host)
 
 /** Executes a plan's operation once it is ready. */
 export const timelockExecute: Command<TimelockCallArguments> = (args, host) =>
-  runTask(args, async (io) => execute(io, args, await connectOperation(io, args, host)));
+  runTask(args, async (io) => {
+    const connected = await connectOperation(io, args, host);
+    const { plan, chain } = connected;
+    const outcome = await execute(io, args, connected);
+    const next = isExecuted(outcome) ? commandsAfter(plan, args.file, chain.network) : [];
+    return {
+      ...outcome,
+      show: (output) => {
+        outcome.show?.(output);
+        for (const line of next) output.line(line);
+      },
+    };
+  });
+
+function isExecuted({ result }: TaskOutcome): boolean {
+  return "outcome" in result && result.outcome === "executed";
+}
 
 interface Scheduled {
   readonly outcome: TaskOutcome;
@@ -77,7 +93,7 @@ async function schedule(
       result: { ...describe({ ...connected, found: now }), ...sent, outcome: "scheduled" },
       show: (output) => {
         output.line(`\nScheduled operation ${now.id}.`);
-        for (const line of describeReady(now, args.file)) output.line(line);
+        for (const line of describeReady(now, args.file, chain.network)) output.line(line);
       },
     },
     found: now,
@@ -85,14 +101,14 @@ async function schedule(
 }
 
 function alreadyScheduled(file: string, connected: ConnectedOperation): Scheduled {
-  const { found, holders } = connected;
+  const { found, holders, chain } = connected;
   return {
     outcome: {
       result: { ...describe(connected), outcome: found.state === "done" ? "executed" : "alreadyScheduled" },
       show: (output) => {
         showOperation(output, found, holders);
         output.line(`\nNothing was sent: the plan's operation is scheduled already, and ${describeState(found)}.`);
-        if (found.state !== "done") for (const line of describeReady(found, file)) output.line(line);
+        if (found.state !== "done") for (const line of describeReady(found, file, chain.network)) output.line(line);
       },
     },
     found,
@@ -196,13 +212,15 @@ async function run(io: TaskIo, args: TimelockRunArguments, host: CommandHost): P
   if (found === undefined) return { result: {}, ...outcome, exitCode: args.dryRun ? 0 : negativeAnswer };
   let now = found;
   if (now.state === "waiting" && args.wait === true) {
-    for (const line of describeReady(now, args.file)) io.output.line(line);
+    for (const line of describeReady(now, args.file, connected.chain.network)) io.output.line(line);
     const { waitUntilReady } = await import("../governance/timelock-wait.ts");
     now = await waitUntilReady(connected.chain.client, now, { signal: io.signal });
   }
   if (now.state !== "waiting") {
     const again = { ...connected, found: await findAgain({ ...connected, found: now }, io) };
-    return commitAfter(io, args, host, { plan: connected.plan, executed: await execute(io, args, again) });
+    const { plan, chain } = connected;
+    const executed = await execute(io, args, again);
+    return commitAfter(io, args, host, { plan, network: chain.network, executed });
   }
   return {
     result: { ...describe({ ...connected, found: now }), outcome: "waiting" },
@@ -216,6 +234,7 @@ async function run(io: TaskIo, args: TimelockRunArguments, host: CommandHost): P
 
 interface ExecutedPlan {
   readonly plan: ConnectedOperation["plan"];
+  readonly network: string;
   readonly executed: TaskOutcome;
 }
 
@@ -224,10 +243,9 @@ async function commitAfter(
   io: TaskIo,
   args: TimelockRunArguments,
   host: CommandHost,
-  { plan, executed }: ExecutedPlan,
+  { plan, network, executed }: ExecutedPlan,
 ): Promise<TaskOutcome> {
-  const isExecuted = "outcome" in executed.result && executed.result.outcome === "executed";
-  if (args.dryRun === true || !isExecuted || plan.update === undefined) return executed;
+  if (args.dryRun === true || !isExecuted(executed) || plan.update === undefined) return executed;
   const { commitExecuted } = await import("./update-commit.ts");
   executed.show?.(io.output);
   const update = { ...args, accept: undefined, transactionHash: undefined };
@@ -236,7 +254,7 @@ async function commitAfter(
     result: { ...executed.result, update: committed?.result ?? null },
     show: (output) => {
       if (committed !== undefined) committed.show?.(output);
-      else output.line(`The update was not prepared here: dstack update --commit --plan ${args.file}`);
+      else for (const line of commandsAfter(plan, args.file, network)) output.line(line);
     },
     exitCode: committed?.exitCode,
   };

@@ -15,7 +15,7 @@ import {
 import { findOperation, toIso } from "../governance/timelock-execute.ts";
 import { describeOwnerFully, formatTime } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
-import { nextCommands } from "../output/plan.ts";
+import { nextCommand, nextCommands } from "../output/plan.ts";
 import { createUpdateOutput } from "../output/update.ts";
 import type { ChangePlan, PlannedUpdate } from "../plans/change-plan.ts";
 import { findExecution } from "../plans/find-execution.ts";
@@ -69,8 +69,9 @@ export async function commitPlanned(
 }
 
 /**
- * Finishes the prepared update of a plan that was just executed. Undefined if the plan is not of an update, or if the
- * update was prepared elsewhere.
+ * Finishes the prepared update of an executed plan. Undefined if it was prepared elsewhere, and is not finished.
+ *
+ * @throws as commitPlanned
  */
 export async function commitExecuted(
   io: TaskIo,
@@ -78,10 +79,11 @@ export async function commitExecuted(
   host: CommandHost,
   { file, plan }: { readonly file: string; readonly plan: ChangePlan },
 ): Promise<TaskOutcome | undefined> {
-  if (plan.update === undefined) return undefined;
+  const update = requireUpdatePlan(file, plan);
   const path = await preparedPath(host, plan.digest);
   const prepared = await loadPreparedUpdates(path, plan.digest);
-  return prepared === undefined ? undefined : commitPlanned(io, args, host, file);
+  if (prepared !== undefined) return commitPlanned(io, args, host, file);
+  return reportRunning(update, await connectApp({ ...args, app: update.appId, cvm: undefined }, host));
 }
 
 function requireUpdatePlan(file: string, plan: ChangePlan): UpdatePlan {
@@ -109,6 +111,17 @@ function requireSameCvms(file: string, { update, appId, chainId }: UpdatePlan, {
 
 /** The plan may have been committed to its end, after which the file is removed. */
 async function reportWithoutFile(plan: UpdatePlan, app: ConnectedApp, path: string): Promise<TaskOutcome> {
+  const running = await reportRunning(plan, app);
+  if (running !== undefined) return running;
+  throw new InvalidArgumentError("The file with the tokens and the encrypted environment of this plan is not here.", {
+    nextStep:
+      "Commit where the update was prepared, in the same project. If the file is lost, prepare the update again: hashes that the app allows already need no new signature.",
+    context: { file: path },
+  });
+}
+
+/** Undefined unless every CVM runs what the plan says. */
+async function reportRunning(plan: UpdatePlan, app: ConnectedApp): Promise<TaskOutcome | undefined> {
   const cloud = requireCloud(app.cloud, "for the update");
   const cvms = await Promise.all(
     plan.update.cvms.map(async ({ id, name, composeHash }) => {
@@ -116,13 +129,7 @@ async function reportWithoutFile(plan: UpdatePlan, app: ConnectedApp, path: stri
       return { cvm: id, name, composeHash, isRunning: cvm.success && cvm.data.composeHash === composeHash };
     }),
   );
-  if (!cvms.every(({ isRunning }) => isRunning)) {
-    throw new InvalidArgumentError("The file with the tokens and the encrypted environment of this plan is not here.", {
-      nextStep:
-        "Commit where the update was prepared, in the same project. If the file is lost, prepare the update again: hashes that the app allows already need no new signature.",
-      context: { file: path },
-    });
-  }
+  if (!cvms.every(({ isRunning }) => isRunning)) return undefined;
   return {
     result: { appId: plan.appId, chainId: plan.chainId, planDigest: plan.digest, cvms },
     show: (output) => {
@@ -184,7 +191,9 @@ async function waitForOwners(
         output.line(`  operation ${operation.id}`);
       }
       output.line("Nothing was committed. Execute the plan, then run this command again.");
-      for (const line of nextCommands(owner.kind, file, network)) output.line(line);
+      const isScheduled = operation?.state === "waiting" || operation?.state === "ready";
+      if (isScheduled) output.line(nextCommand("timelock execute", file, network));
+      else for (const line of nextCommands(owner.kind, file, network)) output.line(line);
     },
     exitCode: negativeAnswer,
   };

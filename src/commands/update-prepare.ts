@@ -70,7 +70,7 @@ export async function prepareForOwners(
     show: (output) => {
       showEnded(output, prepared);
       if (calls.length === 0) output.line("The app allows everything that the update needs. No owner has to sign.");
-      showKept(output, updates, { file, secrets, network: app.network });
+      showKept(output, updates, { file, secrets, network: app.network, needsOwners: calls.length > 0 });
     },
   };
 }
@@ -105,9 +105,14 @@ interface Kept {
   readonly file: string;
   readonly secrets: string;
   readonly network: string;
+  readonly needsOwners: boolean;
 }
 
-function showKept(output: Output, updates: readonly PreparedUpdate[], { file, secrets, network }: Kept): void {
+function showKept(
+  output: Output,
+  updates: readonly PreparedUpdate[],
+  { file, secrets, network, needsOwners }: Kept,
+): void {
   output.line("\nThe cloud keeps the prepared update:");
   for (const { cvm: id, name, expiresAt } of updates) {
     const until = expiresAt === undefined ? "usually for 14 days" : `until ${formatTime(expiresAt)} UTC`;
@@ -117,7 +122,7 @@ function showKept(output: Output, updates: readonly PreparedUpdate[], { file, se
   output.line("same change again, and commits it only if its hash is the approved one.");
   output.line("Its tokens and the encrypted environment are in this file. Keep it here:");
   output.line(`  ${secrets}`);
-  output.line("\nWhen the owners have executed the plan:");
+  output.line(needsOwners ? "\nWhen the owners have executed the plan:" : "\nTo finish the update:");
   for (const line of commandsAfter({ update: { cvms: [] } }, file, network).slice(1)) output.line(line);
 }
 

@@ -97,7 +97,8 @@ export async function writePlan(
   if (price !== null) showPrice(output, price);
   output.line(`\nWrote the plan to ${planFile}. Nothing was sent.`);
   output.line(`  digest  ${plan.digest}`);
-  for (const line of nextCommands(plan.owner.kind, file, chain.network)) output.line(line);
+  if (calls.length === 0) output.line("The plan changes nothing, so nobody has to execute it.");
+  else for (const line of nextCommands(plan.owner.kind, file, chain.network)) output.line(line);
   return {
     ...{ outcome: "planned", planFile, digest: plan.digest, owner: plan.owner, price },
     changes: plan.changes.map(({ call: { description, to }, reason }) => ({ description, to, reason })),

@@ -51,7 +51,10 @@ export function plannedOperation(
       nextStep: "A key, a Safe and other contracts execute a plan in their own ways.",
       context: { owner: owner.address, kind: owner.kind },
     });
-  if (changes.length === 0) throw new InvalidArgumentError("The plan changes nothing.");
+  if (changes.length === 0)
+    throw new InvalidArgumentError("The plan changes nothing, so there is no operation.", {
+      nextStep: "Nobody has to sign. If it is the plan of an update, commit the update: `commitUpdates`.",
+    });
   const calls = changes.map(({ call }) => call);
   const operation = operationOf({ calls, predecessor, salt });
   return { timelock: owner.address, id: hashOperationBatch(operation), operation, isBatch: true, calls };

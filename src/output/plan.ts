@@ -83,6 +83,12 @@ export function nextCommands(kind: OwnerKind, file: string, network: string, don
   });
 }
 
+/** The command that comes next for a plan, as a line. */
+export function nextCommand(task: string, file: string, network: string): string {
+  const at = ` --network ${network}`;
+  return `  next    npx hardhat dstack ${task} ${shellWord(file)}${at}`;
+}
+
 const executing: Readonly<Record<OwnerKind, readonly string[]>> = {
   key: ["plan apply"],
   safe: ["plan apply", "safe propose"],

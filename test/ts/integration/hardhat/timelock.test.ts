@@ -141,7 +141,21 @@ describe("dstack timelock", () => {
       `schedule, to wait 2 days: allow compose hash ${newHash} on ${appId}`,
     ])
       expect(scheduled.stdout).to.include(words);
-    expect(scheduled.stdout).to.match(/It may be executed from \d{4}-\S+Z on, in 2 days: dstack timelock execute/);
+    const command = /in 2 days:\n {2}next {4}npx hardhat dstack timelock execute \S+\.json --network (\S+)\n/;
+    expect(command.exec(scheduled.stdout)?.[1], scheduled.stdout).to.match(/\w/);
+  });
+
+  it("has no operation for a plan that changes nothing, and says so", async () => {
+    const prune = { app: "shop", keep: "50", plan: file, store: ":memory:" };
+    const written = await runTask(project, ["prune"], prune);
+    expect(written.exitCode, written.stdout + written.stderr).to.equal(0);
+    const checked = await runTask(project, ["plan", "check"], { file, store: ":memory:" });
+    for (const { stdout } of [written, checked]) {
+      expect(stdout).to.contain("The plan changes nothing, so nobody has to execute it.");
+      expect(stdout).not.to.contain("timelock schedule");
+    }
+    await expectRefusal(run("schedule"), "DSTK-1007", await head());
+    expect(errorOf(await run("schedule")).nextStep).to.contain("Nobody has to sign.");
   });
 
   it("runs a plan over days: the same command goes on where it stopped", async () => {

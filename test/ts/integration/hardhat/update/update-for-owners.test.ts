@@ -211,11 +211,23 @@ describe("dstack update for several CVMs and for owners that are not a key", () 
     const waiting = await commit();
     expect(waiting.exitCode).to.equal(6);
     expect(waiting.json<{ operation: object }>().operation).to.include({ id: operationId, state: "waiting" });
+    const inWords = (await commit({ json: false })).stdout;
+    expect(inWords).to.match(/ {2}next {4}npx hardhat dstack timelock execute /);
+    expect(inWords).not.to.contain("timelock schedule");
     await world.advance(15 * day);
     const committed = await requireCommitted(goOn(), planned);
     expect(committed.json<{ update: { cvms: unknown[] } }>().update.cvms).to.have.length(3);
     expect(committed.stderr).to.contain(`operation ${operationId}`);
     expect((await commit()).exitCode).to.equal(0);
+    const again = await goOn();
+    expect(again.exitCode).to.equal(0);
+    const isRunning = again.json<{ update: { cvms: { isRunning: boolean }[] } | null }>().update?.cvms;
+    expect(isRunning?.map((cvm) => cvm.isRunning)).to.deep.equal([true, true, true]);
+
+    const execute = { file: plan(), yes: true, ledger };
+    expect((await runTask(hre, ["timelock", "execute"], execute)).stdout).to.contain(
+      "npx hardhat dstack update --commit",
+    );
   });
 
   it("commits an update that a newer one superseded, by an owner's transaction that the user names", async () => {
