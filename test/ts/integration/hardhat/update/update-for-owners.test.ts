@@ -198,7 +198,7 @@ describe("dstack update for several CVMs and for owners that are not a key", () 
     await sendBatch(ownerClient, { mode: "none", calls: [transferOwnershipCall({ appId, newOwner: timelock })] });
     const acceptance = buildTimelockBatch({ calls: [acceptOwnershipCall({ appId })], timelock, delaySeconds });
     await send(acceptance.schedule);
-    await world.advance(2 * day);
+    await world.advance(2 * day + 60);
     await send(acceptance.execute);
 
     const planned = await requirePrepared({ compose: path("next.yml") });
