@@ -227,10 +227,10 @@ function requireUpgradable(appId: Hex, { upgradesDisabled, owner, implementation
   if (upgradesDisabled)
     throw refuse(
       "upgrades-disabled",
-      `Upgrades are permanently disabled on the app ${appId}. Nobody can change that: only a new app can run other code.`,
+      `Upgrades are permanently disabled on the app ${appId}. No account can change that: only a new app can run other code.`,
     );
   if (owner.kind === "renounced")
-    throw refuse("renounced-owner", `The app ${appId} has no owner any more, so nobody can upgrade it.`);
+    throw refuse("renounced-owner", `The app ${appId} has no owner any more, so no account can upgrade it.`);
   if (implementation === undefined)
     throw refuse("not-uups", `The app ${appId} is no ERC-1967 proxy, so it cannot be upgraded.`);
 }

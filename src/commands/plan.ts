@@ -52,7 +52,7 @@ export const planCheck: Command<PlanCheckArguments> = (args, host) =>
         output.title(`Plan of dstack ${plan.task}, digest ${plan.digest}`);
         if (appliedBy !== undefined) showApplied(output, connected, { file: args.file, appliedBy, undone });
         else if (objections.length > 0) output.line("The plan must not be executed:");
-        else if (plan.changes.length === 0) output.line("The plan changes nothing, so nobody has to execute it.");
+        else if (plan.changes.length === 0) output.line("The plan changes nothing, so there is nothing to execute.");
         else output.line("The plan can be executed: chain and cloud are as it says.");
         for (const { problem } of objections) output.line(`  ${problem}`);
         if (outcome !== "ready") return;

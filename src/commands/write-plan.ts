@@ -97,7 +97,7 @@ export async function writePlan(
   if (price !== null) showPrice(output, price);
   output.line(`\nWrote the plan to ${planFile}. Nothing was sent.`);
   output.line(`  digest  ${plan.digest}`);
-  if (calls.length === 0) output.line("The plan changes nothing, so nobody has to execute it.");
+  if (calls.length === 0) output.line("The plan changes nothing, so there is nothing to execute.");
   else for (const line of nextCommands(plan.owner.kind, file, chain.network)) output.line(line);
   return {
     ...{ outcome: "planned", planFile, digest: plan.digest, owner: plan.owner, price },
@@ -144,7 +144,7 @@ function requireOwner({ kind, address }: ReadOwnerReturnType): PlannedOwner {
   const ownerKind = ownerKindOf(kind);
   if (ownerKind !== undefined) return { address, kind: ownerKind };
   throw new InvalidArgumentError("The ownership was renounced, so no account can make these calls.", {
-    nextStep: "Nothing was sent. Nobody can change this contract any more.",
+    nextStep: "Nothing was sent. No account can change this contract any more.",
     context: { address },
   });
 }

@@ -12,6 +12,9 @@ import { devAccount } from "../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
 import { runScript } from "../../../support/scripts/run-script.ts";
 
+/** Errors are wrapped at 80 columns, with indented continuation lines. */
+const unwrap = (text: string) => text.replace(/\n +/g, " ");
+
 describe("npm run deploy", () => {
   const deploymentId = `test-${process.pid}`;
   const owner = devAccount(5).address;
@@ -47,7 +50,7 @@ describe("npm run deploy", () => {
     await world.chain.client.setBalance({ address, value: 5n });
     const { code, stderr } = await deployAs(6, "--network", "base", "--owner", owner, "--deployment-id", deploymentId);
     expect(code).to.equal(3);
-    expect(stderr).to.match(new RegExp(`^DSTK-2006 ${address} cannot pay .*: it has 5 wei of the \\d+ wei`));
+    expect(unwrap(stderr)).to.match(new RegExp(`^DSTK-2006 ${address} cannot pay .*: it has 5 wei of the \\d+ wei`));
     expect(existsSync(folderOf(deploymentId))).to.equal(false);
   }).timeout(60_000);
 
@@ -69,7 +72,9 @@ describe("npm run deploy", () => {
     await world.restore(restarted);
     const believed = await deploy(...args);
     expect(believed.code, believed.stdout).to.equal(2);
-    expect(believed.stderr).to.include(`is recorded, but there is no contract at ${kms}`).and.include(deploymentId);
+    expect(unwrap(believed.stderr))
+      .to.include(`is recorded, but there is no contract at ${kms}`)
+      .and.include(deploymentId);
     expect(believed.stdout).to.not.include("DstackKms  ");
 
     const identity = await readChainIdentity(world.chain.client, world.chain.id);

@@ -153,7 +153,7 @@ describe("dstack timelock", () => {
     expect(written.exitCode, written.stdout + written.stderr).to.equal(0);
     const checked = await runTask(project, ["plan", "check"], { file, store: ":memory:" });
     for (const { stdout } of [written, checked]) {
-      expect(stdout).to.contain("The plan changes nothing, so nobody has to execute it.");
+      expect(stdout).to.contain("The plan changes nothing, so there is nothing to execute.");
       expect(stdout).not.to.contain("timelock schedule");
     }
     await expectRefusal(run("schedule"), "DSTK-1007", await head());
