@@ -53,7 +53,6 @@ const entryPoints = [
   "src/history/index.ts",
   "src/prune/index.ts",
   "src/plans/index.ts",
-  "src/governance/index.ts",
   "src/world/index.ts",
   "src/testing/index.ts",
 ];
