@@ -12,6 +12,11 @@ export function delegateOf(code: Hex): Address | undefined {
   return isDelegation ? `0x${code.slice(delegationPrefix.length).toLowerCase()}` : undefined;
 }
 
+/** Code of an account that delegates to this contract. */
+export function delegationTo(contract: Address): Hex {
+  return `${delegationPrefix}${contract.slice(2).toLowerCase()}` as Hex; // the prefix is hex
+}
+
 export interface ReadDelegationParameters {
   readonly address: Address;
 }

@@ -20,7 +20,12 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   governance: [
     ...["plans", "prune", "history", "batch", "update", "files", "cloud", "chain", "core", "errors", "generated"],
   ],
+  rehearsal: [
+    ...["world", "governance", "plans", "prune", "history", "batch", "update"],
+    ...["files", "cloud", "chain", "core", "errors", "generated"],
+  ],
   output: [
+    "rehearsal",
     "governance",
     "plans",
     "prune",
@@ -36,7 +41,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   world: ["mock-cloud", "update", "files", "cloud", "chain", "core", "errors", "generated"],
   testing: ["world", "chain", "core", "errors", "generated"],
   commands: [
-    ...["output", "world", "governance", "plans", "prune", "history", "batch", "update", "mock-cloud"],
+    ...["output", "rehearsal", "world", "governance", "plans", "prune", "history", "batch", "update", "mock-cloud"],
     ...["files", "cloud", "chain", "core", "errors", "generated"],
   ],
   typechain: [],

@@ -10,8 +10,8 @@ const ways = [
   /\bcreateWalletClient\b/,
 ];
 
-/** May pay: the place itself, and what sets up a chain of its own. */
-const payers = ["src/chain/transactions/", "src/world/", "src/testing/"];
+/** May pay: the place itself, what sets up a chain of its own, and what impersonates accounts on such a chain. */
+const payers = ["src/chain/transactions/", "src/world/", "src/testing/", "src/rehearsal/impersonation.ts"];
 /** Signs what a Safe may execute. That pays nothing, and whoever executes it pays through the ledger. */
 const safeSigner = "src/governance/safe-sign.ts";
 
