@@ -38,6 +38,8 @@ const tooMuchWords =
   /block range|range (?:is )?(?:too|limit|exceed)|(?:limited to|up to|maximum of|max(?:imum)?) .*(?:blocks?|range|results|logs)|more than [\d,]+|too (?:large|wide|big|many (?:blocks|logs|results|events|topics))|max(?:imum)? (?:allowed|block|results|logs|range)|(?:response|result|payload|batch) .*(?:size|large|too big|exceed)|exceeds? .*(?:results|range|blocks|size)|time(?:d)? ?out|narrow|smaller range|\d+[- ]block/i;
 const goneWords =
   /\bpruned\b|history (?:is )?(?:not available|unavailable)|no longer (?:available|stored)|archive (?:node|data|access)/i;
+/** anvil's, for a block whose state it does not keep, and for a block that is not there yet. */
+const outOfRange = /block height is (\d+) but requested was (\d+)/;
 const keyWords = /api.?key|personal token|(?:free|your) (?:plan|tier)|unauthori[sz]ed|not authori[sz]ed|authenticat/i;
 const tooMuchStatus = new Set([413]);
 const busyStatus = new Set([403, 425, 429, 502, 503]);
@@ -78,6 +80,8 @@ function kindOf({ code, status, words, names }: ErrorDetails): Refusal["kind"] {
   if (code !== undefined && busyCodes.has(code)) return isTooMuch ? "unclear" : "busy";
   if (isTooMuch) return isBusy ? "unclear" : "tooMuch";
   if (code === prunedHistoryCode || goneWords.test(words)) return "gone";
+  const [, height, requested] = outOfRange.exec(words) ?? [];
+  if (height !== undefined) return BigInt(requested ?? 0) > BigInt(height) ? "busy" : "gone";
   if (isBusy) return "busy";
   if (code === undefined) return "silent";
   if (unsupportedCodes.has(code) || keyWords.test(words)) return "unsupported";
@@ -126,7 +130,7 @@ export interface RetryUnlessRefusedParameters<Result> extends RetryOptions {
   readonly block: bigint;
   /** For the error: what is being read. */
   readonly doing: string;
-  /** A refusal that may also be a temporary error counts as an answer after this many tries. @default 1 */
+  /** A refusal other than `gone` may also be a temporary error: after this many tries it counts as an answer. @default 1 */
   readonly mostDoubts?: number;
   readonly onRefusal: (refusal: Refusal) => Result;
 }
@@ -155,7 +159,7 @@ export function retryUnlessRefused<Result>(
       signal?.throwIfAborted();
       const refusal = classify(error);
       const isFault = refusal.kind === "busy" || refusal.kind === "silent";
-      if (isFault || tries < mostDoubts) throw error;
+      if (isFault || (refusal.kind !== "gone" && tries < mostDoubts)) throw error;
       return onRefusal(refusal);
     }
   });

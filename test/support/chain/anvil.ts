@@ -8,11 +8,12 @@ export interface Anvil {
   stop(): Promise<void>;
 }
 
-/** Starts Foundry's node, of the pinned version, on a free port. */
-export async function startAnvil(chainId: number): Promise<Anvil> {
+/** Starts Foundry's node, of the pinned version, on a free port. @param options further ones of its command line */
+export async function startAnvil(chainId: number, options: readonly string[] = []): Promise<Anvil> {
   const program = fetchPinned("anvil");
   if (program === undefined) throw new Error("npm could not fetch the pinned anvil for this platform");
-  const child = spawn(program, ["--port", "0", "--chain-id", `${chainId}`], { stdio: ["ignore", "pipe", "inherit"] });
+  const args = ["--port", "0", "--chain-id", `${chainId}`, ...options];
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
   const ended = once(child, "close");
   const stop = async () => {
     child.kill();

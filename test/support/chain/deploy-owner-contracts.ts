@@ -13,6 +13,7 @@ import {
 } from "viem";
 import { deployContract, simulateContract, waitForTransactionReceipt, writeContract } from "viem/actions";
 import type { ChainClient } from "../../../src/chain/client.ts";
+import type { SafeDeployment } from "../../../src/core/safe-deployments.ts";
 
 export interface Artifact {
   readonly abi: Abi;
@@ -37,25 +38,22 @@ export interface DeploySafeParameters {
   readonly version?: SafeVersion;
   /** Also deploys Safe's fallback handler, with which a Safe can be an owner of another. */
   readonly withFallbackHandler?: boolean;
+  /** Contracts of this release that the chain has. @default new ones */
+  readonly singletons?: Pick<SafeDeployment, "safeL2" | "proxyFactory" | "fallbackHandler"> | undefined;
 }
 
 /** The Safe team's own contracts: singleton, factory and a proxy. */
 export async function deploySafe(
   client: ChainClient,
-  { payer, owners, threshold, version = "1.5.0", withFallbackHandler = false }: DeploySafeParameters,
+  { payer, owners, threshold, version = "1.5.0", withFallbackHandler = false, singletons }: DeploySafeParameters,
 ): Promise<Address> {
   const artifact = (path: string) => safeArtifact(version, path);
+  const deployed = (path: string) => deploy(client, payer, artifact(path), []);
   const safeProxyFactory = artifact("proxies/SafeProxyFactory.sol/SafeProxyFactory.json");
-  const singleton = await deploy(client, payer, artifact("SafeL2.sol/SafeL2.json"), []);
-  const factory = await deploy(client, payer, safeProxyFactory, []);
-  const handler = withFallbackHandler
-    ? await deploy(
-        client,
-        payer,
-        artifact("handler/CompatibilityFallbackHandler.sol/CompatibilityFallbackHandler.json"),
-        [],
-      )
-    : zeroAddress;
+  const singleton = singletons?.safeL2 ?? (await deployed("SafeL2.sol/SafeL2.json"));
+  const factory = singletons?.proxyFactory ?? (await deployed("proxies/SafeProxyFactory.sol/SafeProxyFactory.json"));
+  const newHandler = "handler/CompatibilityFallbackHandler.sol/CompatibilityFallbackHandler.json";
+  const handler = singletons?.fallbackHandler ?? (withFallbackHandler ? await deployed(newHandler) : zeroAddress);
   const initializer = encodeFunctionData({
     abi: safe.abi,
     functionName: "setup",

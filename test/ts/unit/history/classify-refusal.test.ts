@@ -33,6 +33,8 @@ describe("classifyRefusal", () => {
     ["an answer of another shape", new Error("The endpoint's answer contains no logs."), "silent"],
     ["a page of the server", status(500, "<h1>Oops</h1>"), "silent"],
     ["pruned", rpc(4444, "pruned history unavailable"), "gone"],
+    ["state that anvil dropped", rpc(-32602, "BlockOutOfRangeError: block height is 9 but requested was 8"), "gone"],
+    ["ahead of anvil", rpc(-32602, "BlockOutOfRangeError: block height is 9 but requested was 10"), "busy"],
     ["no such method", rpc(-32601, "the method does not exist"), "unsupported"],
     ["key", status(401, "who are you"), "unsupported"],
     ["no money", status(402), "unsupported"],

@@ -42,6 +42,16 @@ describe("findCreationBlock", () => {
     expect(await find(() => fail(missing()))).to.deep.equal({ block: 100n, isFirst: false });
   });
 
+  it("asks once for state that the endpoint says it dropped", async () => {
+    const times: number[] = [];
+    const codeAt = (block: number, time: number) => {
+      times.push(time);
+      return block < 60 ? fail(rpcError(4444, "pruned history unavailable")) : "0xfe";
+    };
+    expect(await find(codeAt)).to.deep.equal({ block: 60n, isFirst: false });
+    expect(Math.max(...times)).to.equal(1);
+  });
+
   it("finds no app when the address has no code", async () => {
     expect(await rejection(find(since(101)))).to.be.instanceOf(NoContractError);
   });
