@@ -14,6 +14,7 @@ export const operatorTerms: Readonly<Record<string, string | ((value: string) =>
   accepted: "--accept",
   acceptedUnknowns: "--accept",
   account: "DSTACK_OWNER_KEY, in the environment or in Hardhat's keystore",
+  addDevice: (value) => `npx hardhat dstack device add ${value.replace(" on ", " --app ")}`,
   addComposeHash: (value) => `npx hardhat dstack hash add ${value.replace(" on ", " --app ")}`,
   apiKey: "dstack.safe.apiKey or DSTACK_SAFE_API_KEY",
   appId: "--app (or dstack.apps)",

@@ -5,9 +5,10 @@ import { readRecorded } from "../chain/transactions/recorded.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import type { ComposeHash } from "../core/ids.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
+import { cleanText } from "../core/text.ts";
 import { InvalidArgumentError, PlanOvertakenError } from "../errors/index.ts";
-import type { Output } from "../output/output.ts";
-import { nextCommands, showPlan } from "../output/plan.ts";
+import { shellWord } from "../output/format.ts";
+import { changesNothing, nextCommands, showPlan, toNextStep } from "../output/plan.ts";
 import type { ChangePlan } from "../plans/change-plan.ts";
 import { checkPlan, type PlanCheck } from "../plans/check-plan.ts";
 import { loadPlan } from "../plans/plan-file.ts";
@@ -42,25 +43,19 @@ export interface PlanCheckArguments extends PlanShowArguments, HistoryArguments,
 export const planCheck: Command<PlanCheckArguments> = (args, host) =>
   runTask(args, async (io) => {
     const connected = await connectPlan(io, args, host);
-    const { plan, chain } = connected;
-    const check = await checkPlan(chain.client, { plan, ...connected.source });
-    const { appliedBy, objections, owner, undone } = check;
+    const { plan } = connected;
+    const { check } = await checkOrResume(connected);
+    const { appliedBy, objections, owner } = check;
     const outcome = appliedBy !== undefined ? "applied" : objections.length > 0 ? "overtaken" : "ready";
+    const next = commandsAfterCheck(connected, check, args.file);
     return {
-      result: { ...describe(args.file, plan), outcome, owner: owner ?? null, ...report(check) },
+      result: {
+        ...{ ...describe(args.file, plan), outcome, owner: owner ?? null, ...report(check) },
+        nextStep: toNextStep(next),
+      },
       show: (output) => {
         output.title(`Plan of dstack ${plan.task}, digest ${plan.digest}`);
-        if (appliedBy !== undefined) showApplied(output, connected, { file: args.file, appliedBy, undone });
-        else if (objections.length > 0) output.line("The plan must not be executed:");
-        else if (plan.changes.length === 0) output.line("The plan changes nothing, so there is nothing to execute.");
-        else output.line("The plan can be executed: chain and cloud are as it says.");
-        for (const { problem } of objections) output.line(`  ${problem}`);
-        if (outcome !== "ready") return;
-        const next =
-          plan.changes.length === 0
-            ? commandsAfter(plan, args.file, chain.network)
-            : nextCommands(plan.owner.kind, args.file, chain.network, 2);
-        for (const line of next) output.line(line);
+        for (const line of [...describeCheck(plan, check), ...next]) output.line(line);
       },
       exitCode: outcome === "ready" ? 0 : negativeAnswer,
     };
@@ -85,9 +80,13 @@ async function apply(io: TaskIo, args: PlanApplyArguments, host: CommandHost): P
   if (appliedBy !== undefined && !isResumed)
     return {
       result: { ...described, outcome: "applied", ...report(check) },
-      show: (output) => showApplied(output, connected, { file: args.file, appliedBy, undone: check.undone }),
+      show: (output) => {
+        const next = commandsAfterCheck(connected, check, args.file);
+        for (const line of [...describeCheck(plan, check), ...next]) output.line(line);
+      },
     };
-  if (objections.length > 0 || owner === undefined) throw new PlanOvertakenError(objections);
+  if ((appliedBy === undefined && objections.length > 0) || owner === undefined)
+    throw overtakenPlan(plan, args.file, objections);
   showPlan(io.output, plan);
   io.output.line();
   if (plan.changes.length === 0)
@@ -122,14 +121,49 @@ async function execute(
   return { result: { ...sent, findings } };
 }
 
-interface Applied extends Pick<PlanCheck, "undone"> {
-  readonly file: string;
-  readonly appliedBy: NonNullable<PlanCheck["appliedBy"]>;
+/** What to do about a plan that must not be executed or committed, as a sentence. */
+export function planAgain({ update, task }: Pick<ChangePlan, "update" | "task">, file: string): string {
+  return update === undefined
+    ? `Make a new plan with dstack ${cleanText(task)}, and look at it.`
+    : `Prepare the update again, with the same options: npx hardhat dstack update --prepare --plan ${shellWord(file)}`;
 }
 
-function showApplied(output: Output, { plan, chain }: ConnectedPlan, { file, appliedBy, undone }: Applied): void {
-  for (const line of describeApplied(appliedBy, undone)) output.line(line);
-  for (const line of commandsAfter(plan, file, chain.network)) output.line(line);
+/** @param file as the user named it */
+export function overtakenPlan(plan: ChangePlan, file: string, objections: PlanCheck["objections"]): PlanOvertakenError {
+  return new PlanOvertakenError(objections, { nextStep: `Nothing was sent. ${planAgain(plan, file)}` });
+}
+
+/** The judgement, as lines. */
+function describeCheck({ changes }: ChangePlan, { appliedBy, undone, objections }: PlanCheck): readonly string[] {
+  const isOpen = appliedBy === undefined && changes.length > 0;
+  const verdict = isOpen ? "The plan must not be executed:" : "Its update must not be committed:";
+  return [
+    ...(appliedBy === undefined ? [] : describeApplied(appliedBy, undone)),
+    ...(objections.length > 0 ? [verdict] : []),
+    ...objections.map(({ problem }) => `  - ${problem}`),
+    ...(objections.length > 0 || appliedBy !== undefined
+      ? []
+      : [isOpen ? "The plan can be executed: chain and cloud are as it says." : changesNothing]),
+  ];
+}
+
+/**
+ * What comes after a check, as lines. If the app only lacks what the update of an executed plan needs, its owner allows
+ * that. Any other objection needs a new plan.
+ */
+function commandsAfterCheck(
+  { plan, chain: { network } }: ConnectedPlan,
+  { appliedBy, objections, missing }: PlanCheck,
+  file: string,
+): readonly string[] {
+  const isOpen = appliedBy === undefined && plan.changes.length > 0;
+  if (objections.length === 0)
+    return isOpen ? nextCommands(plan.owner.kind, file, network, 2) : commandsAfter(plan, file, network);
+  if (isOpen || missing.length < objections.length) return [planAgain(plan, file)];
+  return missing.map(({ call: { functionName, args, to } }, index) => {
+    const task = functionName === "addDevice" ? "device add" : "hash add";
+    return `  ${index === 0 ? "next" : "then"}    npx hardhat dstack ${task} ${args[0]} --app ${to} --network ${network}`;
+  });
 }
 
 export interface ConnectedPlan {
@@ -167,7 +201,7 @@ export async function connectPlan(io: TaskIo, args: PlanCheckArguments, host: Co
  * Checks a plan. If an earlier run of this project signed calls of it, checks the rest: the sender completes what is
  * recorded.
  */
-async function checkOrResume({ plan, chain, source }: ConnectedPlan) {
+export async function checkOrResume({ plan, chain, source }: ConnectedPlan) {
   const check = await checkPlan(chain.client, { plan, ...source });
   const isOpen = check.appliedBy === undefined && check.objections.length === 0;
   if (isOpen || check.owner?.kind !== "eoa") return { check, isResumed: false };

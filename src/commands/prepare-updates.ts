@@ -110,14 +110,14 @@ export function reasonOf(call: OwnerCall, prepared: readonly PrepareUpdateResult
 }
 
 /** The CVMs of a plan. It holds no secret. */
-export function plannedUpdateOf(prepared: readonly PrepareUpdateResult[]): PlannedUpdate {
+export function plannedUpdateOf(prepared: readonly PrepareUpdateResult[], app: PlannedUpdate["app"]): PlannedUpdate {
   return {
+    app,
     cvms: prepared.flatMap(({ update, needed }) => {
       if (update === undefined) return [];
       const { cvm: id, name, previousComposeHash, composeHash, deviceId } = update;
-      const isNeeded = needed.some(({ step }) => step === "addDevice");
       const isAllowed = !needed.some(({ value }) => value === composeHash);
-      return [{ id, name, previousComposeHash, composeHash, isAllowed, ...(isNeeded && { deviceId }) }];
+      return [{ id, name, previousComposeHash, composeHash, isAllowed, ...(deviceId !== undefined && { deviceId }) }];
     }),
   };
 }

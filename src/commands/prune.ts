@@ -8,8 +8,7 @@ import { InvalidArgumentError, PruneBlockedError, PruneOvertakenError } from "..
 import { proveAllowlist } from "../history/prove-allowlist.ts";
 import { createProgress } from "../output/output.ts";
 import { showPrunePlan, showPruneResult } from "../output/prune.ts";
-import type { ChangePlan } from "../plans/change-plan.ts";
-import { prunePlanOf } from "../plans/prune-plan.ts";
+import { type ChangePlan, prunePlanOf } from "../plans/change-plan.ts";
 import {
   type AllowlistUse,
   defaultKeep,

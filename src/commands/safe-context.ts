@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { type Address, getAddress, type Hex, isAddressEqual } from "viem";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import { type SafeTx, safeTxHashes } from "../core/safe.ts";
-import { InvalidArgumentError, PlanOvertakenError, SafeNonceError } from "../errors/index.ts";
+import { InvalidArgumentError, SafeNonceError } from "../errors/index.ts";
 import { readSafe, type SafeAccount } from "../governance/safe-account.ts";
 import { executionOfNonce, readSafeExecutions } from "../governance/safe-executions.ts";
 import type { ProposedTransaction } from "../governance/safe-find.ts";
@@ -14,7 +14,7 @@ import type { Output } from "../output/output.ts";
 import type { ChangePlan, OwnerKind } from "../plans/change-plan.ts";
 import { checkPlan } from "../plans/check-plan.ts";
 import type { CommandHost } from "./host.ts";
-import { type ConnectedPlan, connectPlan, type PlanCheckArguments } from "./plan.ts";
+import { type ConnectedPlan, connectPlan, overtakenPlan, type PlanCheckArguments } from "./plan.ts";
 import type { TaskIo } from "./run.ts";
 import { openService } from "./safe-service.ts";
 
@@ -105,9 +105,12 @@ function parseNonce(raw: string | undefined): bigint | undefined {
  *
  * @throws PlanOvertakenError, and what checkPlan throws
  */
-export async function requireOpenPlan({ plan, chain, source }: ConnectedPlan): Promise<readonly Hex[] | undefined> {
+export async function requireOpenPlan(
+  { plan, chain, source }: ConnectedPlan,
+  file: string,
+): Promise<readonly Hex[] | undefined> {
   const { appliedBy, objections } = await checkPlan(chain.client, { plan, ...source });
-  if (appliedBy === undefined && objections.length > 0) throw new PlanOvertakenError(objections);
+  if (appliedBy === undefined && objections.length > 0) throw overtakenPlan(plan, file, objections);
   return appliedBy;
 }
 

@@ -59,7 +59,7 @@ async function execute(io: TaskIo, args: SafeExecuteArguments, host: CommandHost
     const resumed = await resumeSafeExecution(client, { ...sending, safeTxHash });
     if (resumed !== undefined) return describeExecuted(connected, resumed, { price: null, file: args.file });
   }
-  const appliedBy = await requireOpenPlan(connected);
+  const appliedBy = await requireOpenPlan(connected, args.file);
   if (appliedBy !== undefined) return alreadyApplied(connected, args.file, appliedBy);
   const found = await findProposed(client, { plan, account: safeAccount, copies, queued, nonce });
   await requireUnused(connected, found);

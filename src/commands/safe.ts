@@ -38,7 +38,7 @@ export const safePropose: Command<SafeSigningArguments> = (args, host) =>
 async function propose(io: TaskIo, args: SafeSigningArguments, host: CommandHost): Promise<TaskOutcome> {
   const connected = await connectSafe(io, args, host, { mayBeNew: true });
   const { plan, chain, account, service, proposalFile, calls } = connected;
-  const appliedBy = await requireOpenPlan(connected);
+  const appliedBy = await requireOpenPlan(connected, args.file);
   if (appliedBy !== undefined) return alreadyApplied(connected, args.file, appliedBy);
   const { output } = io;
   const nonce = await chooseNonce(io, connected);
@@ -174,7 +174,7 @@ async function sign(io: TaskIo, args: SafeSigningArguments, host: CommandHost): 
   const { plan, chain, account, service, queued, copies, proposalFile, nonce } = connected;
   const { client } = chain;
   const { output } = io;
-  const appliedBy = await requireOpenPlan(connected);
+  const appliedBy = await requireOpenPlan(connected, args.file);
   if (appliedBy !== undefined) return alreadyApplied(connected, args.file, appliedBy);
   const found = await findProposed(client, { plan, account, copies, queued, nonce });
   const { safeTx, safeTxHash, confirmations, rejected } = found;

@@ -2,7 +2,6 @@ import { readReceipt } from "../chain/transactions/receipt.ts";
 import type { TransactionHash } from "../core/ids.ts";
 import { proveCalls } from "../core/owner-calls.ts";
 import { executeCall } from "../core/timelock.ts";
-import { PlanOvertakenError } from "../errors/index.ts";
 import {
   type FoundOperation,
   prepareCancel,
@@ -14,6 +13,7 @@ import { describeState, showOperation } from "../output/timelock.ts";
 import { checkPlan } from "../plans/check-plan.ts";
 import { parseAge } from "./arguments.ts";
 import type { Command, CommandHost } from "./host.ts";
+import { overtakenPlan } from "./plan.ts";
 import { negativeAnswer, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import {
   type ConnectedOperation,
@@ -74,7 +74,7 @@ async function schedule(
   const { found, chain, holders } = connected;
   const delaySeconds = args.delay === undefined ? undefined : BigInt(parseAge(args.delay));
   if (found.state !== "unset") return alreadyScheduled(args.file, connected);
-  const applied = found.logged?.ended === undefined ? await requireCurrent(connected) : undefined;
+  const applied = found.logged?.ended === undefined ? await requireCurrent(connected, args.file) : undefined;
   if (applied !== undefined) return { outcome: applied, found };
   showOperation(io.output, found, holders);
   io.output.line();
@@ -119,7 +119,7 @@ async function execute(io: TaskIo, args: TimelockCallArguments, connected: Conne
   const { found, chain, holders } = connected;
   if (found.state === "done") return executedAlready(connected);
   requireReady(found);
-  const applied = await requireCurrent(connected);
+  const applied = await requireCurrent(connected, args.file);
   if (applied !== undefined) return applied;
   showOperation(io.output, found, holders);
   io.output.line();
@@ -154,10 +154,10 @@ async function executedAlready(connected: ConnectedOperation): Promise<TaskOutco
  *
  * @throws PlanOvertakenError if chain or cloud are no longer as the plan says
  */
-async function requireCurrent(connected: ConnectedOperation): Promise<TaskOutcome | undefined> {
+async function requireCurrent(connected: ConnectedOperation, file: string): Promise<TaskOutcome | undefined> {
   const { plan, chain, source, found } = connected;
   const { objections, appliedBy } = await checkPlan(chain.client, { plan, ...source });
-  if (objections.length > 0) throw new PlanOvertakenError(objections);
+  if (appliedBy === undefined && objections.length > 0) throw overtakenPlan(plan, file, objections);
   if (appliedBy === undefined) return undefined;
   return {
     result: { ...describe(connected), outcome: "applied", appliedBy },

@@ -9,7 +9,9 @@ import {
   ApprovedHashChangedError,
   InvalidArgumentError,
   isDstackError,
+  type MissingRegistration,
   PlanOvertakenError,
+  RegistrationMissingError,
   UpdateOvertakenError,
 } from "../errors/index.ts";
 import { findOperation, toIso } from "../governance/timelock-execute.ts";
@@ -18,8 +20,7 @@ import type { Output } from "../output/output.ts";
 import { nextCommand, nextCommands } from "../output/plan.ts";
 import { createUpdateOutput } from "../output/update.ts";
 import type { ChangePlan, PlannedUpdate } from "../plans/change-plan.ts";
-import { findExecution } from "../plans/find-execution.ts";
-import { loadPlan } from "../plans/plan-file.ts";
+import { checkUpdate, type MissingPermission } from "../plans/check-update.ts";
 import { commitUpdates } from "../update/commit-updates.ts";
 import {
   loadPreparedUpdates,
@@ -33,6 +34,7 @@ import { type ConnectedApp, connectApp, requireCloud } from "./connect-app.ts";
 import { resolveKms } from "./connect-kms.ts";
 import { createFindTransaction } from "./find-transaction.ts";
 import type { CommandHost } from "./host.ts";
+import { type ConnectedPlan, checkOrResume, connectPlan, planAgain } from "./plan.ts";
 import { preparedPath } from "./prepare-updates.ts";
 import { negativeAnswer, type TaskIo, type TaskOutcome } from "./run.ts";
 import { openTaskLedger } from "./signing.ts";
@@ -50,8 +52,9 @@ export async function commitPlanned(
   host: CommandHost,
   file: string,
 ): Promise<TaskOutcome> {
-  const plan = requireUpdatePlan(file, await loadPlan(file));
-  const app = await connectApp({ ...args, app: plan.appId, cvm: undefined }, host);
+  const connected = await connectPlan(io, { ...args, file }, host);
+  const plan = requireUpdatePlan(file, connected.plan);
+  const { app = await connectApp({ ...args, app: plan.appId }, host) } = connected.chain;
   await requireChain(app.client, plan.chainId);
   const path = await preparedPath(host, plan.digest);
   const prepared = await loadPreparedUpdates(path, plan.digest);
@@ -59,8 +62,8 @@ export async function commitPlanned(
   requireSameCvms(file, plan, prepared);
   using ledger = await openTaskLedger(args, host);
   const findTransaction = createFindTransaction(io, plan, { app, ledger });
-  const missing = await findMissing(plan, app);
-  if (missing.length > 0) return waitForOwners(plan, app, { file, missing });
+  const open = await findOpenCalls(connected, plan, file);
+  if (open.length > 0) return waitForOwners(plan, app, { file, missing: open });
   const results = await commitAll(io, { args, app, ledger, findTransaction }, { path, plan, prepared });
   return {
     result: { appId: plan.appId, chainId: plan.chainId, planDigest: plan.digest, cvms: results },
@@ -140,26 +143,43 @@ async function reportRunning(plan: UpdatePlan, app: ConnectedApp): Promise<TaskO
 }
 
 /**
- * The calls of the plan that nobody has made yet.
+ * The calls of the plan that its owner has not made yet. Judges the plan as `plan check` does.
  *
- * @throws PlanOvertakenError if they were made and undone since
+ * @throws PlanOvertakenError if the plan must not be executed, or if its execution was undone
+ * @throws RegistrationMissingError if it was executed, and the app no longer allows what it allowed already before
  */
-async function findMissing(plan: UpdatePlan, { client }: ConnectedApp): Promise<readonly OwnerCall[]> {
-  const effects = await readEffects(
-    client,
-    plan.changes.map(({ call }) => call),
-  );
-  const missing = effects.flatMap(({ call, isDone }) => (isDone === false ? [call] : []));
-  if (missing.length === 0) return [];
-  const { contradictions } = await findExecution(client, { plan });
-  const undone = contradictions.filter(({ call }) => missing.includes(call));
-  if (undone.length === 0) return missing;
-  throw new PlanOvertakenError(
-    undone.map(({ call: { description }, eventName, transactionHash }) => ({
-      kind: "effect",
-      problem: `It was executed and undone: after "${description}" came ${eventName}, in ${transactionHash}.`,
-    })),
-  );
+async function findOpenCalls(connected: ConnectedPlan, plan: UpdatePlan, file: string): Promise<readonly OwnerCall[]> {
+  const { client } = connected.chain;
+  const calls = plan.changes.map(({ call }) => call);
+  const open = (await readEffects(client, calls)).flatMap(({ call, isDone }) => (isDone === false ? [call] : []));
+  const nextStep = `Nothing was committed. ${planAgain(plan, file)}`;
+  if (open.length === 0) {
+    // The state shows that the plan was executed, also where the endpoint lacks the logs.
+    const { missing, changed } = await checkUpdate(client, { plan, ...connected.source, isExecuted: true });
+    if (missing.length > 0) throw new RegistrationMissingError(plan.appId, missing.map(toRegistration));
+    const objections = changed.map((problem) => ({ kind: "reason", problem }));
+    if (changed.length > 0) throw new PlanOvertakenError(objections, { what: mustNotBeCommitted, nextStep });
+    return [];
+  }
+  const { check } = await checkOrResume(connected);
+  const { appliedBy, objections, undone } = check;
+  if (appliedBy === undefined && objections.length > 0) throw new PlanOvertakenError(objections, { nextStep });
+  if (undone.length > 0) {
+    const what = "The plan was executed, and not everything is still as it made it";
+    const problems = undone.map((problem) => ({ kind: "effect", problem }));
+    throw new PlanOvertakenError(problems, { what, nextStep });
+  }
+  return open;
+}
+
+const mustNotBeCommitted = "The update of the plan must not be committed";
+
+function toRegistration({ call: { functionName, args }, cvms }: MissingPermission): MissingRegistration {
+  return {
+    functionName: functionName === "addDevice" ? functionName : "addComposeHash",
+    value: String(args[0]),
+    cvms: cvms.map(nameOfCvm),
+  };
 }
 
 interface Waiting {

@@ -1,4 +1,4 @@
-import { readOwnership } from "../chain/read-app.ts";
+import { readAllowlist } from "../chain/read-app.ts";
 import { readOwner } from "../chain/read-owner.ts";
 import { nameOfCvm } from "../core/ids.ts";
 import { InvalidArgumentError, InvalidPlanFileError } from "../errors/index.ts";
@@ -50,12 +50,12 @@ export async function prepareForOwners(
   const calls = callsOf(prepared);
   if (calls.length === 0 && updates.every(({ token }) => token === undefined)) throw nothingToSign();
   const older = await readPlanFile(file);
-  const { owner } = await readOwnership(app.client, { appId: app.appId });
+  const { owner, allowAnyDevice, requireTcbUpToDate } = await readAllowlist(app.client, { appId: app.appId });
   const plan = await writePlan(io, app, {
     ...{ file, task: args.task ?? "update", appId: app.appId, accepted: parseAccept("update", args.accept), calls },
     signer: await readOwner(app.client, { address: owner }),
     reasonOf: (call) => reasonOf(call, prepared),
-    update: plannedUpdateOf(prepared),
+    update: plannedUpdateOf(prepared, { allowAnyDevice, requireTcbUpToDate }),
   });
   const secrets = await preparedPath(host, plan.digest);
   await savePreparedUpdates(secrets, plan.digest, {

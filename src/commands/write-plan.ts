@@ -15,7 +15,7 @@ import type { OwnedContract, OwnerCall } from "../core/owner-calls.ts";
 import type { PriceEstimate } from "../core/price.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { readPackageVersion } from "../files/package-version.ts";
-import { nextCommands } from "../output/plan.ts";
+import { changesNothing, nextCommands } from "../output/plan.ts";
 import { showPrice } from "../output/price.ts";
 import { type ChangePlan, type ChangeReason, ownerKindOf, type PlannedOwner } from "../plans/change-plan.ts";
 import { createChangePlan } from "../plans/create-change-plan.ts";
@@ -97,7 +97,7 @@ export async function writePlan(
   if (price !== null) showPrice(output, price);
   output.line(`\nWrote the plan to ${planFile}. Nothing was sent.`);
   output.line(`  digest  ${plan.digest}`);
-  if (calls.length === 0) output.line("The plan changes nothing, so there is nothing to execute.");
+  if (calls.length === 0) output.line(changesNothing);
   else for (const line of nextCommands(plan.owner.kind, file, chain.network)) output.line(line);
   return {
     ...{ outcome: "planned", planFile, digest: plan.digest, owner: plan.owner, price },

@@ -7,6 +7,8 @@ export interface DstackErrorOptions {
   readonly nextStep?: string | undefined;
   /** The values that explain the error, for logs and `--json`. Never a secret. */
   readonly context?: Readonly<Record<string, unknown>> | undefined;
+  /** Sentences that end the message. Output for people gives each a line of its own. */
+  readonly items?: readonly string[] | undefined;
   readonly cause?: unknown;
   /** Overrides `errorTable` for this error only, for example for a 503 among refusals. */
   readonly retryable?: boolean | undefined;
@@ -18,10 +20,14 @@ export abstract class DstackError extends Error {
   abstract readonly family: ErrorFamily;
   readonly nextStep: string | undefined;
   readonly context: Readonly<Record<string, unknown>>;
+  /** The sentences at the end of the message that are a list. Mostly empty. */
+  readonly items: readonly string[];
   readonly #retryable: boolean | undefined;
 
   constructor(message: string, options: DstackErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    const { cause, items = [] } = options;
+    super([message, ...items].join(" "), cause === undefined ? undefined : { cause });
+    this.items = items;
     this.nextStep = options.nextStep;
     this.context = options.context ?? {};
     this.#retryable = options.retryable;
@@ -274,6 +280,6 @@ export function namesOf(objections: readonly RemovalObjection[]): string {
 }
 
 /** One sentence for each, with the name that accepts it. */
-export function describeObjections(objections: readonly RemovalObjection[]): string {
-  return objections.map(({ problem, acceptAs }) => `${problem} (${acceptAs})`).join(" ");
+export function describeObjections(objections: readonly RemovalObjection[]): readonly string[] {
+  return objections.map(({ problem, acceptAs }) => `${problem} (${acceptAs})`);
 }

@@ -110,7 +110,10 @@ export class LintRefusedError extends InputError {
   override readonly name = "LintRefusedError";
   constructor(findings: readonly LintRefusedFinding[], { canAccept = true }: { readonly canAccept?: boolean } = {}) {
     const rules = [...new Set(findings.map(({ rule }) => rule))];
-    super(findings.map(({ message, rule }) => `${message} (${rule})`).join(" "), {
+    const sentences = findings.map(({ message, rule }) => `${message} (${rule})`);
+    const [only = "", ...others] = sentences;
+    super(others.length === 0 ? only : "The linter found errors:", {
+      items: others.length === 0 ? [] : sentences,
       nextStep: canAccept
         ? `Nothing was sent. ${findings[0]?.advice ?? ""} To override this, pass \`accepted: ${rules.join(",")}\`.`
         : findings[0]?.advice,
@@ -122,7 +125,8 @@ export class LintRefusedError extends InputError {
 export class HashNeededError extends InputError {
   override readonly name = "HashNeededError";
   constructor(objections: readonly RemovalObjection[]) {
-    super(describeObjections(objections), {
+    super("The removal is refused:", {
+      items: describeObjections(objections),
       nextStep: `Nothing was sent. First update or delete what needs the hash. To override this, pass \`accepted: ${namesOf(objections)}\`.`,
       context: { objections },
     });
@@ -132,7 +136,8 @@ export class HashNeededError extends InputError {
 export class DeviceNeededError extends InputError {
   override readonly name = "DeviceNeededError";
   constructor(objections: readonly RemovalObjection[]) {
-    super(describeObjections(objections), {
+    super("The change is refused:", {
+      items: describeObjections(objections),
       nextStep: `Nothing was sent. First move or delete the CVMs on the device. To override this, pass \`accepted: ${namesOf(objections)}\`.`,
       context: { objections },
     });

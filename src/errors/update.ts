@@ -82,7 +82,8 @@ export class UnprovenDocumentError extends UpdateError {
 export class RevisionRefusedError extends UpdateError {
   override readonly name = "RevisionRefusedError";
   constructor(revision: string, objections: readonly RemovalObjection[]) {
-    super(`The CVM is not rolled back to revision ${revision}. ${describeObjections(objections)}`, {
+    super(`The CVM is not rolled back to revision ${revision}:`, {
+      items: describeObjections(objections),
       nextStep: `Nothing was changed. Choose another revision. If this one is right, pass \`accepted: ${namesOf(objections)}\`.`,
       context: { revision, objections },
     });
@@ -116,12 +117,28 @@ export class SignerRequiredError extends UpdateError {
   }
 }
 
+/** A hash or a device that prepared updates need, and that the app does not allow. */
+export interface MissingRegistration {
+  readonly functionName: "addComposeHash" | "addDevice";
+  /** The compose hash or the device. */
+  readonly value: string;
+  /** The CVMs whose updates need it, each with its name and id. */
+  readonly cvms: readonly string[];
+}
+
 export class RegistrationMissingError extends UpdateError {
   override readonly name = "RegistrationMissingError";
-  constructor(cvm: string, appId: string, missing: readonly string[]) {
-    super(`App ${appId} does not allow ${missing.join(" and ")} yet, which the prepared update of ${cvm} needs.`, {
-      nextStep: "Let the owners of the app execute the plan. Then commit again.",
-      context: { cvm, appId, missing },
+  constructor(appId: string, missing: readonly MissingRegistration[]) {
+    const words = { addComposeHash: "compose hash", addDevice: "device" } as const;
+    const calls = missing.map(({ functionName, value }) =>
+      functionName === "addDevice" ? `\`addDevice: ${value} on ${appId}\`` : `\`addComposeHash: ${value} on ${appId}\``,
+    );
+    super(`App ${appId} does not allow what the prepared update needs:`, {
+      items: missing.map(
+        ({ functionName, value, cvms }) => `The update of ${cvms.join(", ")} needs ${words[functionName]} ${value}.`,
+      ),
+      nextStep: `Nothing was committed. Let the owner of the app allow it: ${calls.join("; ")}. Then commit again.`,
+      context: { appId, missing },
     });
   }
 }

@@ -16,7 +16,11 @@ export function exitWith(
   const print = (text: string) => stream.write(`${printable(text)}\n`);
   const printParagraph = (text: string, hang?: number) => print(wrapText(oneLine(text), widthOf(stream), hang));
   if (isDstackError(error)) {
-    printParagraph(`${error.code} ${error.message}`, error.code.length + 1);
+    const { code, message, items } = error;
+    const list = items.length > 1 ? items : [];
+    const rest = list.length === 0 ? 0 : list.join(" ").length + 1;
+    printParagraph(`${code} ${message.slice(0, message.length - rest)}`, code.length + 1);
+    for (const item of list) printParagraph(`  - ${item}`, 4);
     if (nextStep !== undefined) printParagraph(nextStep);
     return error.exitCode;
   }

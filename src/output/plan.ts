@@ -1,8 +1,7 @@
 import { checksumAddress } from "viem";
 import { nameOfCvm } from "../core/ids.ts";
 import { cleanText } from "../core/text.ts";
-import type { ChangePlan, ChangeReason, OwnerKind } from "../plans/change-plan.ts";
-import { prunePlanOf } from "../plans/prune-plan.ts";
+import { type ChangePlan, type ChangeReason, type OwnerKind, prunePlanOf } from "../plans/change-plan.ts";
 import { formatTime, shellWord } from "./format.ts";
 import type { Output } from "./output.ts";
 import { showPrice } from "./price.ts";
@@ -73,13 +72,20 @@ export function describeChangeReason(reason: ChangeReason): string {
   }
 }
 
+/** Lines with commands as the next step of `--json`. Null if there are none. */
+export function toNextStep(lines: readonly string[]): string | null {
+  return lines.map((line) => line.trim().replace(/^(?:next|then) +/, "")).join(" ") || null;
+}
+
+export const changesNothing = "The plan changes nothing, so there is nothing to execute.";
+
 /** How a plan is looked at and executed, as lines, without what was done already. */
 export function nextCommands(kind: OwnerKind, file: string, network: string, done = 0): readonly string[] {
   const named = shellWord(file);
   const commands = ["plan show", "plan check", ...executing[kind]].slice(done);
   return commands.map((command, index) => {
     const at = command === "plan show" ? "" : ` --network ${network}`;
-    return `  ${index === 0 ? "next" : "    "}    npx hardhat dstack ${command} ${named}${at}`;
+    return `  ${index === 0 ? "next" : "then"}    npx hardhat dstack ${command} ${named}${at}`;
   });
 }
 

@@ -1,4 +1,5 @@
 import type { Address } from "viem";
+import type { AppStatus } from "../chain/read-app.ts";
 import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
 import type { AppId, ComposeHash, DeviceId, Hex } from "../core/ids.ts";
 import type { OwnedContract, OwnerCall } from "../core/owner-calls.ts";
@@ -79,9 +80,11 @@ export type ChangeReason =
   /** The app gets the implementation of the plan's `upgrade`. */
   | { readonly rule: "upgrade" };
 
-/** The CVMs that an update moves to new compose hashes. */
+/** The CVMs that an update moves to new compose hashes, and what the update needs of the app besides the calls. */
 export interface PlannedUpdate {
   readonly cvms: readonly PlannedCvm[];
+  /** The app's switches when the plan was made. Absent in plans of earlier releases. */
+  readonly app?: Pick<AppStatus, "allowAnyDevice" | "requireTcbUpToDate"> | undefined;
 }
 
 export interface PlannedCvm {
@@ -89,7 +92,7 @@ export interface PlannedCvm {
   readonly name: string;
   readonly previousComposeHash?: ComposeHash | undefined;
   readonly composeHash: ComposeHash;
-  /** The CVM's device, if the plan must allow it. */
+  /** The CVM's device, allowed or not. Undefined if the cloud does not name it. */
   readonly deviceId?: DeviceId | undefined;
   /** Whether the contract already allowed the hash when the plan was made. */
   readonly isAllowed: boolean;
@@ -97,6 +100,13 @@ export interface PlannedCvm {
 
 /** The facts of a prune plan. The fields that every plan has are in the plan itself. */
 export type PlannedPrune = Pick<PrunePlan, "policy" | "rows" | "unknowns">;
+
+/** The prune that a plan describes; undefined for a plan of another task. */
+export function prunePlanOf({ chainId, appId, owner, pinned, prune }: ChangePlan): PrunePlan | undefined {
+  if (prune === undefined || appId === undefined) return undefined;
+  const isExecutable = prune.unknowns.every(({ isAccepted }) => isAccepted);
+  return { chainId, appId, owner: owner.address, pinned, ...prune, isExecutable };
+}
 
 /** The implementation that an upgrade installs. */
 export interface PlannedUpgrade {

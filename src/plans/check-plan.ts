@@ -10,6 +10,7 @@ import { isSameCall, type OwnerCall } from "../core/owner-calls.ts";
 import { isDstackError } from "../errors/index.ts";
 import { isBlockOfChain } from "../prune/read-allowlist-use.ts";
 import { type ChangePlan, ownerKindOf } from "./change-plan.ts";
+import { checkUpdate, describeMissing, type MissingPermission, type UpdateCheck } from "./check-update.ts";
 import { type Contradiction, findExecution } from "./find-execution.ts";
 import { type ReasonSource, reasonRules } from "./reason-rules.ts";
 
@@ -24,8 +25,13 @@ export interface PlanCheck {
   readonly appliedBy: readonly TransactionHash[] | undefined;
   /** The account whose call it must be, as the chain describes it now. Undefined on another chain. */
   readonly owner: ReadOwnerReturnType | undefined;
-  /** Why the plan must not be executed. Empty if it may be. */
+  /**
+   * Why the plan must not be executed. If it was executed: why its update must not be committed. Empty if nothing stands
+   * against that.
+   */
   readonly objections: readonly PlanObjection[];
+  /** What the plan's update needs and the app does not allow. The plan's own calls will not allow it. Also objections. */
+  readonly missing: readonly MissingPermission[];
   /** Sentences: what was changed back after the plan was executed. Empty if it was not executed. */
   readonly undone: readonly string[];
 }
@@ -41,7 +47,8 @@ export interface PlanObjection {
 
 /**
  * Compares a plan with the chain and the cloud: the chain, the owner and its kind, the generations, the effect of each
- * call, and the reason for each. Also finds out whether the plan was executed already. Sends nothing.
+ * call, the reason for each, and everything that its update needs. Also finds out whether the plan was executed already.
+ * Sends nothing.
  *
  * @throws HistoryContradictedError if the chain does not have the events by which a prune ordered its hashes
  * @throws RpcUnavailableError, LogsUnavailableError, NoContractError, CloudError
@@ -57,12 +64,20 @@ export async function checkPlan(
   { plan, recorded = [], ...source }: CheckPlanParameters,
 ): Promise<PlanCheck> {
   const otherChain = await findOtherChain(client, plan);
-  if (otherChain !== undefined)
-    return { appliedBy: undefined, owner: undefined, objections: [{ kind: "chain", problem: otherChain }], undone: [] };
+  if (otherChain !== undefined) {
+    const objections = [{ kind: "chain", problem: otherChain } as const];
+    return { appliedBy: undefined, owner: undefined, objections, missing: [], undone: [] };
+  }
   const { transactionHashes, contradictions } = await findExecution(client, { plan, signal: source.signal });
   const owner = await readOwner(client, { address: plan.owner.address });
-  if (transactionHashes !== undefined)
-    return { appliedBy: transactionHashes, owner, objections: [], undone: contradictions.map(describeContradiction) };
+  const { cloud } = source;
+  if (transactionHashes !== undefined) {
+    const update = await checkUpdate(client, { plan, cloud, isExecuted: true });
+    return {
+      ...{ appliedBy: transactionHashes, owner, missing: update.missing, objections: objectionsOf(update) },
+      undone: contradictions.map(describeContradiction),
+    };
+  }
   const changes = plan.changes.filter(({ call }) => !recorded.some((one) => isSameCall(one, call)));
   const calls = changes.map(({ call }) => call);
   const ofChain = [
@@ -80,12 +95,21 @@ export async function checkPlan(
   // What a contract of another generation allows may not be in the lists that the reasons are about.
   const isReadable = !ofChain.some(({ kind }) => kind === "generation");
   const ofReasons = isReadable ? await checkReasons(client, { ...plan, changes }, source) : [];
+  const update = isReadable ? await checkUpdate(client, { plan, cloud, isExecuted: false }) : undefined;
   return {
     appliedBy: undefined,
     owner,
-    objections: [...ofChain, ...reverted, ...ofReasons],
+    objections: [...ofChain, ...reverted, ...ofReasons, ...(update === undefined ? [] : objectionsOf(update))],
+    missing: update?.missing ?? [],
     undone: [],
   };
+}
+
+function objectionsOf({ missing, moved, unread, changed }: UpdateCheck): readonly PlanObjection[] {
+  return [
+    ...missing.map((one) => ({ kind: "reason", call: one.call, problem: describeMissing(one) }) as const),
+    ...[...moved, ...unread, ...changed].map((problem) => ({ kind: "reason", problem }) as const),
+  ];
 }
 
 function describeContradiction({ call, eventName, transactionHash }: Contradiction): string {

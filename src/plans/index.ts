@@ -11,6 +11,7 @@ export type {
   PlannedUpgrade,
 } from "./change-plan.ts";
 export { type CheckPlanParameters, checkPlan, type PlanCheck, type PlanObjection } from "./check-plan.ts";
+export type { MissingPermission } from "./check-update.ts";
 export { type CreateChangePlanParameters, createChangePlan } from "./create-change-plan.ts";
 export {
   type Contradiction,

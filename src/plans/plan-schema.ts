@@ -101,6 +101,7 @@ const update = z.strictObject({
       }),
     )
     .readonly(),
+  app: z.strictObject({ allowAnyDevice: z.boolean(), requireTcbUpToDate: z.boolean() }).optional(),
 });
 
 const upgrade = z.strictObject({

@@ -4,16 +4,14 @@ import { readCode } from "../chain/code.ts";
 import { readAllowlist } from "../chain/read-app.ts";
 import { readKmsImplementation } from "../chain/read-kms.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
-import { safeGetCvm } from "../cloud/get-cvm.ts";
-import { type ComposeHash, nameOfCvm, parseComposeHash, type parseDeviceId } from "../core/ids.ts";
+import { type ComposeHash, parseComposeHash, type parseDeviceId } from "../core/ids.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import type { AllowlistUse, KeepRules } from "../prune/allowlist-use.ts";
 import { namedBy } from "../prune/apply-prune-plan.ts";
 import { datedBy, findObjections, openUnknowns } from "../prune/plan-prune.ts";
 import { type PruneSource, readAllowlistUseFrom, requireDates } from "../prune/read-allowlist-use.ts";
 import { findDeviceObjections, findHashObjections } from "../prune/removal-objections.ts";
-import type { ChangePlan, ChangeReason } from "./change-plan.ts";
-import { prunePlanOf } from "./prune-plan.ts";
+import { type ChangePlan, type ChangeReason, prunePlanOf } from "./change-plan.ts";
 
 /** Where the reasons of a plan are read again. */
 export interface ReasonSource {
@@ -43,7 +41,8 @@ export type ReasonRule = (parameters: ReasonRuleParameters) => Promise<readonly 
 /** One rule for each kind of reason. A plan with a reason whose rule returns something is not executed. */
 export const reasonRules: Readonly<Record<ChangeReason["rule"], ReasonRule>> = {
   requested: checkRequested,
-  update: checkUpdate,
+  // `checkUpdate` judges an update as a whole, also one that needs no call.
+  update: async () => [],
   unneeded: checkUnneeded,
   // A CVM that runs the hash does not keep it: that is why it is revoked.
   revoked: async () => [],
@@ -74,22 +73,6 @@ async function checkRequested({ client, plan, calls, cloud, pins = [] }: ReasonR
   return objections.filter(({ acceptAs }) => !accepted.includes(acceptAs)).map(({ problem }) => problem);
 }
 
-/** Each CVM of an update is still where it was: it runs the hash it ran, or already the new one. */
-async function checkUpdate({ plan, cloud }: ReasonRuleParameters) {
-  const cvms = plan.update?.cvms ?? [];
-  if (cloud === undefined) return ["The CVMs of the update cannot be read, because there is no API key."];
-  const problems = await Promise.all(
-    cvms.map(async ({ id, name, previousComposeHash, composeHash }) => {
-      const cvm = await safeGetCvm(cloud, { cvm: id });
-      if (!cvm.success) return `CVM ${nameOfCvm({ id, name })} cannot be read: ${cvm.error.message}`;
-      const { composeHash: present } = cvm.data;
-      if (present === composeHash || previousComposeHash === undefined || present === previousComposeHash) return [];
-      return `CVM ${nameOfCvm({ id, name })} runs ${present ?? "no known hash"}, and not ${previousComposeHash} any more.`;
-    }),
-  );
-  return problems.flat();
-}
-
 /** A prune judges every hash again, by the rules of the plan. */
 async function checkUnneeded({ client, plan, calls, keep, signal, named = [], ...source }: ReasonRuleParameters) {
   const planned = prunePlanOf(plan);
@@ -105,7 +88,7 @@ async function checkUnneeded({ client, plan, calls, keep, signal, named = [], ..
   if (problems.length === 0) await requireDates(client, { appId, hashes: datedBy(prune, use, removals), signal });
   return [
     ...openUnknowns(prune, use.unknowns).map(({ problem, kind }) => `A fact is not known (${kind}): ${problem}`),
-    ...problems.map(({ composeHash, problem }) => `${composeHash} ${problem}.`),
+    ...problems.map(({ composeHash, problem }) => `${composeHash}: ${problem}.`),
   ];
 }
 

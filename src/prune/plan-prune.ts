@@ -101,7 +101,7 @@ export function datedBy(
 
 /**
  * Reasons not to execute a plan, from facts newer than the plan. There are none if the newer facts would lead to the
- * same removals. Further hashes that could be removed now do not matter, because only the agreed hashes are removed.
+ * same removals, and every hash that the plan keeps is still on the list. Further hashes that could be removed now do not matter, because only the agreed hashes are removed.
  *
  * @param removals the plan's removals that are about to be sent, if not all
  */
@@ -117,6 +117,9 @@ export function findObjections(
     ...(use.owner.toLowerCase() === plan.owner.toLowerCase()
       ? []
       : [{ problem: `the owner changed from ${plan.owner} to ${use.owner}` }]),
+    ...plan.rows
+      .filter(({ verdict, composeHash }) => verdict === "keep" && !rows.has(composeHash))
+      .map(({ composeHash }) => ({ composeHash, problem: "is no longer on the list, and the plan keeps it" })),
     ...removals.flatMap((composeHash): Objection[] => {
       const row = rows.get(composeHash);
       if (row === undefined) return [{ composeHash, problem: "is no longer on the list" }];

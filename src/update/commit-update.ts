@@ -3,10 +3,11 @@ import { computeComposeHash } from "../core/compose-hash.ts";
 import { describeDifference } from "../core/document-difference.ts";
 import { requireNoKeyEpochs } from "../core/generation.ts";
 import { explainHashMismatch } from "../core/hash-mismatch.ts";
-import type { ComposeHash, TransactionHash } from "../core/ids.ts";
+import { type ComposeHash, nameOfCvm, type TransactionHash } from "../core/ids.ts";
 import {
   ApprovedHashChangedError,
   HashExpiredError,
+  type MissingRegistration,
   RegistrationMissingError,
   RolloverFailedError,
   UpdateOvertakenError,
@@ -142,11 +143,16 @@ function findRegistration(
       const kms = run.request.kms ?? target.kmsContractAddress;
       const allowlist = await run.chain.readAllowlist({ appId, composeHash, deviceId, kms });
       requireNoKeyEpochs(allowlist.contracts, run.request.acceptKeyEpochs === true);
-      const missing = [
-        ...(allowlist.deviceAllowed ? [] : [`device ${deviceId}`]),
-        ...(allowlist.composeHashAllowed ? [] : [`compose hash ${composeHash}`]),
+      const cvms = [nameOfCvm(target)];
+      const missing: MissingRegistration[] = [
+        ...(allowlist.deviceAllowed || deviceId === undefined
+          ? []
+          : [{ functionName: "addDevice", value: deviceId, cvms } as const]),
+        ...(allowlist.composeHashAllowed
+          ? []
+          : [{ functionName: "addComposeHash", value: composeHash, cvms } as const]),
       ];
-      if (missing.length > 0) throw new RegistrationMissingError(target.name, appId, missing);
+      if (missing.length > 0) throw new RegistrationMissingError(appId, missing);
       return (await findTransaction?.(composeHash)) ?? "already-registered";
     },
     (transactionHash) => ({ composeHash, transactionHash }),

@@ -115,7 +115,9 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   RolloverFailedError: new errors.RolloverFailedError("a", "OS image is not allowed", undefined),
   UnexpectedDeviceError: new errors.UnexpectedDeviceError("my-app", "0x07", []),
   UnprovenDocumentError: new errors.UnprovenDocumentError("my-app", "0x01", ["0x07"]),
-  RegistrationMissingError: new errors.RegistrationMissingError("my-app", "0x01", ["compose hash 0x07"]),
+  RegistrationMissingError: new errors.RegistrationMissingError("0x01", [
+    { functionName: "addDevice", value: "0x07", cvms: ["my-app (cvm_1)"] },
+  ]),
   UpdateOvertakenError: new errors.UpdateOvertakenError({
     ...{ cvm: "my-app", running: "0x06", previous: "0x05", planned: "0x07", difference: [] },
   }),
