@@ -1,4 +1,4 @@
-import type { Address } from "viem";
+import { type Address, formatEther, isAddressEqual } from "viem";
 import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
 import { type AppId, type ComposeHash, type Hex, nameOfCvm } from "../core/ids.ts";
 import type { Price } from "../core/price.ts";
@@ -102,7 +102,18 @@ export interface RehearsalReport extends RehearsalFacts {
 export function judgeRehearsal(facts: RehearsalFacts): RehearsalReport {
   const reasons = rules.flatMap((rule) => rule(facts));
   const price = sumPrices(facts.phases.flatMap(({ execution, isLive }) => (isLive ? execution.steps : [])));
-  return { ...facts, verdict: reasons.length === 0 ? "go" : "no-go", reasons, price };
+  const warnings = [...facts.warnings, ...facts.phases.flatMap(describeMissingFunds)];
+  return { ...facts, warnings, verdict: reasons.length === 0 ? "go" : "no-go", reasons, price };
+}
+
+/** Any account can pay for what a Safe or a timelock does. A key pays itself. */
+function describeMissingFunds({ owner, execution: { funded, steps }, isLive }: RehearsedPhase): readonly string[] {
+  const needed = isLive && owner.kind === "key" ? sumPrices(steps)?.total : undefined;
+  return funded.flatMap(({ address, balance }) =>
+    needed === undefined || balance >= needed || !isAddressEqual(address, owner.address)
+      ? []
+      : `${address} has ${formatEther(balance)} ETH on the live chain, and the change costs about ${formatEther(needed)} ETH. Give it more before the live change.`,
+  );
 }
 
 /** Each rule returns why it forbids the change, or nothing. In the order in which they happen. */
