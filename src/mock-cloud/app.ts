@@ -40,13 +40,14 @@ import { stateRoutes } from "./routes/state.ts";
 import { updateRoutes } from "./routes/updates.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
 import { findKms } from "./services/find.ts";
-import { Fleet, seedPlatform } from "./services/fleet.ts";
+import { Fleet } from "./services/fleet.ts";
 import { Instances } from "./services/instances.ts";
 import { KmsRuntime } from "./services/kms.ts";
 import { Lifecycle } from "./services/lifecycle.ts";
 import { RegistrationVerifier } from "./services/onchain-policy.ts";
 import { PreparedUpdates } from "./services/prepared-updates.ts";
 import { Provisioning } from "./services/provisioning.ts";
+import { seedStore } from "./services/seed.ts";
 import { Timekeeper } from "./services/timekeeper.ts";
 import { Updates } from "./services/updates.ts";
 import { CvmChanges } from "./services/watch-state.ts";
@@ -59,7 +60,7 @@ import { WebhookService } from "./webhooks/webhook-service.ts";
 export interface MockCloud {
   /** Fastify's server, not listening yet. `inject` works without a socket. */
   readonly app: FastifyInstance;
-  /** Adds or changes workspaces, KMS, nodes and OS images. */
+  /** Adds or changes workspaces, KMS, nodes and OS images, and adds CVMs. */
   seed(seed: MockCloudSeed): void;
   /** The environment that the CVM's guest sees. For tests; no API returns it. @param hashid `cvm_…` */
   readEnvironment(hashid: string): EnvironmentVariable[];
@@ -164,7 +165,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
     isPrivateAllowed: options.privateWebhooks ?? false,
   });
   const kmsRuntime = new KmsRuntime({ faults, clock, signal: stopping.signal }, undefined, options.finality);
-  seedPlatform(store, kmsRuntime, options, clock.now());
+  seedStore(store, kmsRuntime, options, clock.now());
 
   const verifier = new RegistrationVerifier({
     platform: store.platform,
@@ -292,7 +293,7 @@ export async function buildMockCloud(options: MockCloudOptions = {}): Promise<Mo
   };
   return {
     app,
-    seed: (seed) => seedPlatform(store, kmsRuntime, seed, clock.now()),
+    seed: (seed) => seedStore(store, kmsRuntime, seed, clock.now()),
     readEnvironment: (hashid) => {
       const cvm = byHashid(hashid);
       return openGuestEnvironment(cvm, kmsRuntime.appKey(cvm.kmsId, cvm.appId).privateKey);

@@ -81,12 +81,46 @@ export interface OsImageSeed {
   readonly isDev?: boolean;
 }
 
-/** The objects that the cloud starts with. Seeding the same object again updates it. */
+/**
+ * A CVM that runs elsewhere. The cloud takes it over as it is: nothing boots. The values of its environment are unknown,
+ * so its guest has none here. Its document names the variables that it allows.
+ */
+export interface CvmSeed {
+  /** Such as `cvm_8fR2kQ`. A CVM that the cloud has, or had, under this id is left as it is. */
+  readonly id: string;
+  /** @default a random one, as of `instanceId` */
+  readonly vmUuid?: string | undefined;
+  readonly instanceId?: string | undefined;
+  readonly name: string;
+  readonly appId: string;
+  /** Slug of its KMS. */
+  readonly kms: string;
+  /** Name of the node that it runs on. */
+  readonly node: string;
+  /** Name of the OS image that it boots. */
+  readonly osImage: string;
+  /** The exact text of its app-compose document. */
+  readonly composeFile: string;
+  /** The hash that it runs. It must be the SHA-256 of `composeFile`. */
+  readonly composeHash: string;
+  /** @default "running" */
+  readonly status?: "running" | "stopped" | undefined;
+  /** @default the smallest instance type, and 40 GB of disk */
+  readonly resource?:
+    | { readonly instanceType: string; readonly vcpu: number; readonly memoryMb: number; readonly diskGb: number }
+    | undefined;
+  /** Address of the account that deployed its app. */
+  readonly deployerAddress?: string | undefined;
+}
+
+/** The objects that the cloud starts with. Seeding the same object again updates it, except a CVM. */
 export interface MockCloudSeed {
   readonly workspaces?: readonly WorkspaceSeed[];
   readonly kms?: readonly KmsSeed[];
   readonly nodes?: readonly NodeSeed[];
   readonly osImages?: readonly OsImageSeed[];
+  /** In the first workspace. */
+  readonly cvms?: readonly CvmSeed[];
 }
 
 export interface MockCloudOptions extends MockCloudSeed, PageGuardOptions {

@@ -67,12 +67,29 @@ const node = z.strictObject({
 
 const osImage = z.strictObject({ name: text, version: text, osImageHash: hex(32), isDev: z.boolean().optional() });
 
+const cvm = z.strictObject({
+  id: z.string().regex(/^cvm_\w{1,64}$/, "must begin with cvm_"),
+  vmUuid: z.uuid("must be a UUID").optional(),
+  instanceId: hex(20).optional(),
+  name: text,
+  appId: hex(20),
+  kms: text,
+  node: text,
+  osImage: text,
+  composeFile: text,
+  composeHash: hex(32),
+  status: z.enum(["running", "stopped"], "must be running or stopped").optional(),
+  resource: z.strictObject({ instanceType: text, vcpu: count, memoryMb: count, diskGb: count }).optional(),
+  deployerAddress: hex(20).optional(),
+});
+
 /** The format of a seed file. docs/mock-cloud.md has a table of it. */
 export const seedFileSchema = z.strictObject({
   workspaces: unique(workspace, "name", "slug").default([{ name: "Local", apiKeys: [] }]),
   kms: unique(kms, "slug").default([{ slug: "kms-phala-1" }]),
   nodes: unique(node, "id", "name").default([{ id: 1, name: "node-1", deviceId: "d1".repeat(32) }]),
   osImages: unique(osImage, "name").default([{ name: "dstack-0.5.7", version: "0.5.7", osImageHash: "05".repeat(32) }]),
+  cvms: unique(cvm, "id", "vmUuid", "instanceId").default([]),
 });
 
 export interface SeedSettings {
@@ -90,10 +107,11 @@ export interface SeedSettings {
 export function parseSeed(json: unknown, { apiKey, rpcUrl }: SeedSettings): MockCloudSeed {
   const parsed = seedFileSchema.safeParse(json);
   if (!parsed.success) throw new InvalidArgumentError(describeProblem(parsed.error));
-  const { workspaces, kms, nodes, osImages } = parsed.data;
+  const { workspaces, kms, nodes, osImages, cvms } = parsed.data;
   return {
     nodes,
     osImages,
+    cvms,
     workspaces: workspaces.map((entry, index) => ({
       ...entry,
       apiKeys: index === 0 && apiKey !== undefined ? [...entry.apiKeys, { key: apiKey }] : entry.apiKeys,

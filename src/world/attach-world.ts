@@ -2,18 +2,13 @@ import type { LocalAccount } from "viem";
 import { readOwnership } from "../chain/read-app.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import { type Hex, parseAppId } from "../core/ids.ts";
-import { InvalidArgumentError, isDstackError } from "../errors/index.ts";
+import { InvalidArgumentError } from "../errors/index.ts";
 import type { RunningMockCloud } from "../mock-cloud/index.ts";
 import { createLocalChainClient, createOwnerClient, type LocalChainClient, type OwnerClient } from "./chain/client.ts";
-import {
-  allowOsImages,
-  type DeployedContracts,
-  findRefusedOsImages,
-  isKmsKeyPublished,
-  publishKmsKeyAsOwner,
-} from "./contracts.ts";
+import { allowOsImages, type DeployedContracts, findRefusedOsImages, isKmsKeyPublished } from "./contracts.ts";
 import { seedCvms, type WorldCvms } from "./cvms.ts";
 import { type ExistingChain, findExistingChain } from "./existing-chain.ts";
+import { publishOnDevChain, unprovenKeyAdvice } from "./live-kms.ts";
 import { openSafe, requireSafeOptions, type WorldSafe, type WorldSafeOptions } from "./safe.ts";
 import {
   type ClientEnvironment,
@@ -183,18 +178,9 @@ async function publishKey(
   localClient: LocalChainClient | undefined,
   publicKey: Hex,
 ): Promise<string | undefined> {
-  const advice = `An update with an environment needs \`expectedKmsPublicKey: ${publicKey}\` or \`acceptUnprovenKey\`.`;
-  if (localClient !== undefined) {
-    try {
-      await publishKmsKeyAsOwner(localClient, { kms, publicKey });
-      return undefined;
-    } catch (error) {
-      if (!isDstackError(error)) throw error;
-      return `The mock KMS's key could not be published on ${kms}: ${error.message} ${advice}`;
-    }
-  }
+  if (localClient !== undefined) return publishOnDevChain(localClient, { kms, publicKey });
   if (await isKmsKeyPublished(client, { kms, publicKey })) return undefined;
-  return `The KMS ${kms} does not publish the key that signs this mock cloud's app keys. ${advice}`;
+  return `The KMS ${kms} does not publish the key that signs this mock cloud's app keys. ${unprovenKeyAdvice(publicKey)}`;
 }
 
 async function isOwner({ client, contracts }: ExistingChain, { account }: OwnerClient): Promise<boolean> {

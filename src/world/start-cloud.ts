@@ -7,6 +7,7 @@ import {
   type StartMockCloudOptions,
   startMockCloud,
 } from "../mock-cloud/index.ts";
+import type { AdoptedCvms } from "./adopted-cvms.ts";
 import { ChainSnapshots, createClockMover, type LocalChainClient } from "./chain/client.ts";
 import type { Mining } from "./chain/mining.ts";
 import { whileListening } from "./teardown.ts";
@@ -23,6 +24,8 @@ export interface StartCloudParameters {
   readonly transport?: Transport | undefined;
   readonly stateFile: string | undefined;
   readonly options: WorldCloudOptions;
+  /** Its nodes, OS images and CVMs take the place of the world's own nodes and images. */
+  readonly adopted?: AdoptedCvms | undefined;
 }
 
 export interface WorldCloud {
@@ -34,7 +37,7 @@ export interface WorldCloud {
 
 /** Starts a mock cloud with one workspace, one KMS on the chain, one off chain, nodes and OS images. */
 export async function startCloud(parameters: StartCloudParameters): Promise<WorldCloud> {
-  const { apiKey, chainId, kms, rpcUrl, transport: rpc = rpcUrl, stateFile, options } = parameters;
+  const { apiKey, chainId, kms, rpcUrl, transport: rpc = rpcUrl, stateFile, options, adopted } = parameters;
   const slug = chainId === 1 ? "kms-ethereum-1" : "kms-base-1";
   const start = () =>
     startMockCloud({
@@ -43,13 +46,29 @@ export async function startCloud(parameters: StartCloudParameters): Promise<Worl
       ...options,
       workspaces: [{ name: "local", apiKeys: [{ key: apiKey }] }],
       kms: [{ slug, chainId, contractAddress: kms, rpc, localRpcUrl: rpcUrl }, { slug: "kms-phala-1" }],
-      nodes: worldNodes,
-      osImages: worldOsImages.map(({ name, version, hash, isDev }) => ({ name, version, osImageHash: hash, isDev })),
+      ...(adopted === undefined ? ownPlatform : seedOf(adopted, slug)),
       ...(stateFile !== undefined && { stateFile }),
     });
   const cloud = await whileListening(start);
   const cloudClient = createCloudClient({ apiKey, baseUrl: cloud.baseUrl });
   return { cloud, cloudClient, kmsPublicKey: cloud.kmsPublicKey(slug) };
+}
+
+function seedOf({ nodes, cvms }: AdoptedCvms, kms: string): MockCloudSeed {
+  const nameOf = new Map(nodes.map(({ name, deviceId }) => [deviceId, name]));
+  const images = new Map(cvms.map(({ osImage }) => [osImage.name, osImage]));
+  return {
+    nodes: nodes.map((each, index) => ({ id: index + 1, ...each })),
+    osImages: [...images.values()].map(toSeed),
+    cvms: cvms.map(({ deviceId, osImage, ...cvm }) => ({
+      ...cvm,
+      ...{ kms, node: nameOf.get(deviceId) ?? "", osImage: osImage.name },
+    })),
+  };
+}
+
+function toSeed({ name, version, hash, isDev }: WorldOsImage) {
+  return { name, version, osImageHash: hash, isDev };
 }
 
 /** Keeps the chain's time and state equal to the cloud's: a change of the cloud also changes the chain. */
@@ -100,6 +119,8 @@ export const worldOsImages = [
   osImage("dstack-0.5.6", "0.5.6"),
   { ...osImage("dstack-dev-0.5.7", "0.5.7"), isDev: true },
 ] as const;
+
+const ownPlatform: MockCloudSeed = { nodes: worldNodes, osImages: worldOsImages.map(toSeed) };
 
 function node(id: number, name: string): WorldNode {
   return { id, name, deviceId: parseDeviceId(sha256(stringToHex(name))) };

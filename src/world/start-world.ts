@@ -1,12 +1,20 @@
-import type { HDAccount } from "viem";
+import type { Address, HDAccount } from "viem";
+import { parseAddress } from "../chain/client.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import type { PageGuardOptions } from "../mock-cloud/http/page-guard.ts";
 import type { RunningMockCloud } from "../mock-cloud/index.ts";
+import { type AdoptedCvms, requireAdoptable } from "./adopted-cvms.ts";
 import type { TagLags } from "./chain/block-tags.ts";
 import { createOwnerClient, devAccount, devPrivateKey, mineEvery, type OwnerClient } from "./chain/client.ts";
 import { baseChainId } from "./chain/predeploys.ts";
-import { findForkPoint, type LocalChain, type StartChainParameters, startChain } from "./chain/start-chain.ts";
+import {
+  type ForkBlock,
+  findForkPoint,
+  type LocalChain,
+  type StartChainParameters,
+  startChain,
+} from "./chain/start-chain.ts";
 import {
   allowOsImages,
   type DeployedContracts,
@@ -15,6 +23,7 @@ import {
   publishKmsKey,
 } from "./contracts.ts";
 import { seedCvms, type WorldCvms } from "./cvms.ts";
+import { findLiveKms, publishOnDevChain } from "./live-kms.ts";
 import { openSafe, requireSafeOptions, type WorldSafe, type WorldSafeOptions } from "./safe.ts";
 import {
   type ClientEnvironment,
@@ -22,17 +31,32 @@ import {
   startCloud,
   syncClock,
   type WorldCloudOptions,
+  type WorldOsImage,
   worldNodes,
   worldOsImages,
 } from "./start-cloud.ts";
-import { type ChainDescription, openWorldState, otherChain } from "./state.ts";
+import { type ChainDescription, openWorldState, otherChain, type WorldState } from "./state.ts";
 import { Teardown } from "./teardown.ts";
 
 export interface StartWorldParameters extends PageGuardOptions {
   /** @default any free port */
   readonly chainPort?: number | undefined;
-  /** Starts the chain as a fork of Base or Ethereum at this RPC URL. The contracts are deployed anew. */
+  /** Starts the chain as a fork of Base or Ethereum at this RPC URL. Without `kms` the contracts are deployed anew. */
   readonly forkUrl?: string | undefined;
+  /** The block to fork. @default "latest" */
+  readonly forkBlock?: ForkBlock | undefined;
+  /**
+   * Address of a DstackKms on the forked chain, to use instead of a new one. The world deploys nothing and allows no OS
+   * image. As the impersonated owner of the KMS it publishes the key of the mock KMS, on the fork alone.
+   *
+   * @default the KMS of `adopt`
+   */
+  readonly kms?: Address | undefined;
+  /**
+   * CVMs of apps of that KMS, which the mock cloud takes over with their nodes and OS images: see `readAdoptedCvms`. A
+   * world with a state file takes them over at its first start.
+   */
+  readonly adopt?: AdoptedCvms | undefined;
   /**
    * A transaction that is signed for the id of a real chain is valid there too. An id that no chain has rules that out.
    * Without a fork, Ethereum's id, 1, gives the chain Ethereum's rules instead of Base's.
@@ -60,7 +84,7 @@ export interface StartWorldParameters extends PageGuardOptions {
   readonly stateFile?: string | undefined;
   /** Options of the mock cloud, such as its port. */
   readonly cloud?: WorldCloudOptions | undefined;
-  /** Whether to create the two initial CVMs. @default true */
+  /** Whether to create the two initial CVMs. @default true, but false with `kms` or `adopt` */
   readonly cvms?: boolean | undefined;
   /**
    * Deploys the published Safe contracts and a Safe, and makes the Safe the owner of the on-chain app. Needs the npm
@@ -81,13 +105,24 @@ export interface World {
   readonly contracts: DeployedContracts;
   readonly cloud: RunningMockCloud;
   readonly apiKey: string;
-  /** Owner of the KMS and, without a Safe, of the app of the on-chain CVM. Its account is funded. */
+  /**
+   * Owner of the KMS and, without a Safe, of the app of the on-chain CVM. Its account is funded. It owns nothing of a
+   * live KMS and its apps.
+   */
   readonly owner: HDAccount;
   readonly ownerClient: OwnerClient;
   readonly cloudClient: CloudClient;
+  /** The cloud's nodes, unless it adopted CVMs with their own nodes. */
   readonly nodes: typeof worldNodes;
+  /** The cloud's OS images, unless it adopted CVMs with their own images. */
   readonly osImages: typeof worldOsImages;
   readonly cvms: WorldCvms;
+  /** The CVMs that the cloud took over, as they were then. */
+  readonly adopted: AdoptedCvms | undefined;
+  /** OS images of adopted CVMs that the KMS does not allow. These CVMs would not boot again. */
+  readonly refusedOsImages: readonly WorldOsImage[];
+  /** Why updates cannot find on chain which key signs app keys. */
+  readonly unprovable: string | undefined;
   /** Owner of the app of the on-chain CVM, if the world was started with one. */
   readonly safe: WorldSafe | undefined;
   /** Environment variables for programs that use this world. */
@@ -123,17 +158,19 @@ export interface World {
  * await world.close();
  */
 export async function startWorld(parameters: StartWorldParameters = {}): Promise<World> {
-  const { chainPort, stateFile, cvms: withCvms = true, signal, allowedHosts, allowedOrigins, blockTimeMs } = parameters;
+  const { chainPort, stateFile, signal, allowedHosts, allowedOrigins, blockTimeMs } = parameters;
   const lags = parseLags(parameters);
+  const liveKms = parseLiveKms(parameters);
+  const { cvms: withCvms = liveKms === undefined } = parameters;
   if (parameters.safe !== undefined) requireSafeOptions(parameters.safe);
   const guard = { allowedHosts, allowedOrigins };
   const teardown = new Teardown();
   try {
-    const state = await openWorldState({ stateFile, describeChain: () => describeChain(parameters) });
+    const state = await openWorldState({ stateFile, describeChain: () => describeChain(parameters, liveKms) });
     teardown.add(() => state.close());
     const chain = await startChain({
       ...{ ...guard, port: chainPort, lags, record: state.record },
-      ...toChain(state.chain, parameters),
+      ...toChain(state.chain, parameters, liveKms),
       allowsEqualTimestamps: blockTimeMs !== undefined,
     });
     teardown.add(() => chain.close());
@@ -142,9 +179,14 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
     const { rpcUrl } = chain;
     const owner = devAccount(0);
     const ownerClient = createOwnerClient({ rpcUrl, chain: chain.client.chain, owner });
-    const contracts = state.contracts ?? (await (parameters.deploy ?? deployContracts)(ownerClient));
+    const adopted = adoptOnce(state, parameters);
+    const live =
+      liveKms && (await findLiveKms(chain.client, { kms: liveKms, forkedId: forkedIdOf(state.chain), adopted }));
+    const contracts = live?.contracts ?? state.contracts ?? (await (parameters.deploy ?? deployContracts)(ownerClient));
     const { kms } = contracts;
-    await allowOsImages(ownerClient, kms, await findRefusedOsImages(ownerClient, kms, worldOsImages));
+    if (live === undefined) {
+      await allowOsImages(ownerClient, kms, await findRefusedOsImages(ownerClient, kms, worldOsImages));
+    }
     if (state.contracts === undefined) state.noteContracts(contracts);
     signal?.throwIfAborted();
 
@@ -156,11 +198,16 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
       rpcUrl,
       transport: chain.transport,
       stateFile,
+      adopted,
       options: syncClock(chain.client, { ...guard, ...parameters.cloud }, chain.withoutTimer),
     });
     teardown.add(() => cloud.close());
-    await publishKmsKey(ownerClient, { kms, publicKey: kmsPublicKey });
-    const cvms = await seedCvms({ state, cloud: cloudClient, owner: ownerClient, withCvms, signal });
+    const publication = { kms, publicKey: kmsPublicKey };
+    const unprovable = live && (await publishOnDevChain(chain.client, publication));
+    if (live === undefined) await publishKmsKey(ownerClient, publication);
+    // An adopted CVM may have the name of an initial one.
+    const isBare = live !== undefined && !withCvms;
+    const cvms = isBare ? {} : await seedCvms({ state, cloud: cloudClient, owner: ownerClient, withCvms, signal });
     const appId = cvms.onChain?.appId;
     const safe = await openSafe({ state, client: ownerClient, appId, options: parameters.safe });
     // From here on, because each transaction of the set-up would wait for the timer.
@@ -176,6 +223,9 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
       nodes: worldNodes,
       osImages: worldOsImages,
       cvms,
+      adopted,
+      refusedOsImages: live?.refusedOsImages ?? [],
+      unprovable,
       safe,
       environment: clientEnvironment({ baseUrl: cloud.baseUrl, apiKey, rpcUrl, kms, privateKey: devPrivateKey(0) }),
       advance: (seconds) => cloud.advance(seconds * 1000),
@@ -225,24 +275,68 @@ function parseLags(parameters: StartWorldParameters): TagLags {
   return { safe, finalized };
 }
 
-async function describeChain({ forkUrl, signal, chainId }: StartWorldParameters): Promise<ChainDescription> {
+/** @throws InvalidArgumentError if only a fork could have this KMS and these CVMs */
+function parseLiveKms({ forkUrl, forkBlock, kms, adopt }: StartWorldParameters): Address | undefined {
+  const [needsFork] = Object.entries({ forkBlock, kms, adopt }).flatMap(([name, value]) => (value ? name : []));
+  if (forkUrl === undefined && needsFork !== undefined) {
+    throw new InvalidArgumentError(`\`${needsFork}\` needs \`forkUrl\`: only a fork has a live chain's contracts.`, {
+      nextStep: "Give the RPC URL of the chain.",
+    });
+  }
+  if (adopt !== undefined) requireAdoptable(adopt);
+  const address = kms ?? adopt?.kms;
+  return address && parseAddress("The KMS address", address);
+}
+
+/**
+ * The CVMs that this world adopts, or adopted at its first start.
+ *
+ * @throws InvalidArgumentError if the world exists and has other CVMs
+ */
+function adoptOnce(state: WorldState, { stateFile, adopt }: StartWorldParameters): AdoptedCvms | undefined {
+  const idsOf = ({ cvms }: AdoptedCvms) => cvms.map(({ id }) => id).sort();
+  const { adopted: known, contracts } = state;
+  if (adopt === undefined || (known !== undefined && String(idsOf(known)) === String(idsOf(adopt)))) return known;
+  if (known !== undefined || contracts !== undefined) {
+    const had = known === undefined ? "no CVMs" : idsOf(known).join(", ");
+    throw new InvalidArgumentError(
+      `The world in ${stateFile} adopted ${had} at its first start, so it cannot adopt ${idsOf(adopt).join(", ")}.`,
+      { nextStep: "Start it without `adopt`, or use another state file.", context: { stateFile } },
+    );
+  }
+  state.noteAdopted(adopt);
+  return adopt;
+}
+
+function forkedIdOf(chain: ChainDescription): number {
+  return chain.kind === "fork" ? chain.forkedId : chain.id;
+}
+
+async function describeChain(
+  { forkUrl, forkBlock, signal, chainId }: StartWorldParameters,
+  kms: Address | undefined,
+): Promise<ChainDescription> {
   const genesis = new Date().toISOString();
   if (forkUrl === undefined) return { kind: "local", genesis, id: chainId ?? baseChainId };
-  const { blockNumber, hardfork, chainId: forkedId } = await findForkPoint(forkUrl, signal);
+  const { blockNumber, hardfork, chainId: forkedId } = await findForkPoint({ url: forkUrl, block: forkBlock, signal });
   const id = chainId ?? forkedId;
-  return { kind: "fork", genesis, id, forkedId, blockNumber: blockNumber.toString(), hardfork };
+  return { kind: "fork", genesis, id, forkedId, blockNumber: blockNumber.toString(), hardfork, kms };
 }
 
 /** @throws InvalidArgumentError if the state is that of another chain */
 function toChain(
   chain: ChainDescription,
-  parameters: StartWorldParameters,
+  { forkUrl, forkBlock, stateFile, chainId }: StartWorldParameters,
+  kms: Address | undefined,
 ): Pick<StartChainParameters, "chainId" | "fork"> {
-  const { forkUrl, stateFile, chainId } = parameters;
   const isKind = chain.kind === (forkUrl === undefined ? "local" : "fork");
-  const defaultId = chain.kind === "fork" ? chain.forkedId : baseChainId;
-  if (!isKind || chain.id !== (chainId ?? defaultId)) throw otherChain(stateFile, chain);
+  if (!isKind || chain.id !== (chainId ?? (chain.kind === "fork" ? chain.forkedId : baseChainId))) {
+    throw otherChain(stateFile, chain);
+  }
   if (chain.kind !== "fork" || forkUrl === undefined) return { chainId: chain.id };
-  const { id, forkedId, blockNumber, hardfork } = chain;
-  return { chainId: id, fork: { url: forkUrl, chainId: forkedId, blockNumber: BigInt(blockNumber), hardfork } };
+  const { id, forkedId, hardfork, kms: knownKms } = chain;
+  const blockNumber = BigInt(chain.blockNumber);
+  const isOtherBlock = typeof forkBlock === "bigint" && forkBlock !== blockNumber;
+  if (isOtherBlock || kms !== knownKms) throw otherChain(stateFile, chain);
+  return { chainId: id, fork: { url: forkUrl, chainId: forkedId, blockNumber, hardfork } };
 }

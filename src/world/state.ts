@@ -6,6 +6,7 @@ import { InvalidArgumentError } from "../errors/index.ts";
 import { acquireLock, type FileLock } from "../files/file-lock.ts";
 import { openOwnFile, unusable } from "../files/own-file.ts";
 import { readHandle } from "../files/read-bounded.ts";
+import { type AdoptedCvms, formatAdoptedCvms, parseAdoptedCvms } from "./adopted-cvms.ts";
 import { baseChainId } from "./chain/predeploys.ts";
 import type { ChainRecord } from "./chain/record.ts";
 import type { DeployedContracts } from "./contracts.ts";
@@ -22,6 +23,8 @@ export interface WorldState {
   readonly record: ChainRecord | undefined;
   readonly contracts: DeployedContracts | undefined;
   noteContracts(contracts: DeployedContracts): void;
+  readonly adopted: AdoptedCvms | undefined;
+  noteAdopted(adopted: AdoptedCvms): void;
   readonly safe: WorldSafe | undefined;
   noteSafe(safe: WorldSafe): void;
   /** Whether this initial CVM was created before, even if it was deleted later. */
@@ -49,6 +52,8 @@ function memoryState(chain: ChainDescription): WorldState {
     record: undefined,
     contracts: undefined,
     noteContracts: () => {},
+    adopted: undefined,
+    noteAdopted: () => {},
     safe: undefined,
     noteSafe: () => {},
     isSeeded: () => false,
@@ -81,6 +86,8 @@ async function fileState(
       record: header.chain.kind === "existing" ? undefined : toRecord(header.chain.genesis, entries, append),
       contracts: deployed && { kms: deployed.kms, appImplementation: deployed.appImplementation },
       noteContracts: ({ kms, appImplementation }) => append({ type: "contracts", kms, appImplementation }),
+      adopted: readAdopted(entries),
+      noteAdopted: (adopted) => append({ type: "adopted", file: formatAdoptedCvms(adopted) }),
       safe: entries.findLast((entry) => entry.type === "safe")?.safe,
       noteSafe: (safe) => append({ type: "safe", safe: { ...safe, owners: [...safe.owners] } }),
       isSeeded: (cvm) => seeded.has(cvm),
@@ -94,6 +101,11 @@ async function fileState(
     await lock.release();
     throw error;
   }
+}
+
+function readAdopted(entries: readonly WorldEntry[]): AdoptedCvms | undefined {
+  const adopted = entries.findLast((entry) => entry.type === "adopted");
+  return adopted && parseAdoptedCvms(adopted.file);
 }
 
 function toRecord(genesis: string, entries: readonly WorldEntry[], append: (entry: WorldEntry) => void): ChainRecord {
@@ -139,9 +151,11 @@ function newApiKey(): string {
 }
 
 /** The state belongs to one chain, so the world cannot continue on another one. */
-export function otherChain(stateFile: string | undefined, { kind, id }: ChainDescription): InvalidArgumentError {
+export function otherChain(stateFile: string | undefined, chain: ChainDescription): InvalidArgumentError {
+  const { kind, id } = chain;
   const what = { local: "its own chain", fork: "a fork", existing: "an existing chain and KMS" };
-  return new InvalidArgumentError(`The world in ${stateFile} was created with ${what[kind]}, chain id ${id}.`, {
+  const of = chain.kind === "fork" ? ` at block ${chain.blockNumber}${chain.kms ? ` with KMS ${chain.kms}` : ""}` : "";
+  return new InvalidArgumentError(`The world in ${stateFile} was created with ${what[kind]}${of}, chain id ${id}.`, {
     nextStep: "Start it with the options of its first start, or use another state file.",
     context: { stateFile, kind, id },
   });
@@ -166,6 +180,8 @@ const headerSchema = z.object({
       forkedId: z.number().default(baseChainId),
       blockNumber: z.string(),
       hardfork: z.literal("granite").optional(),
+      /** A contract of the forked chain. Without it the world deploys its own. */
+      kms: hex.optional(),
     }),
     z.object({ kind: z.literal("existing"), id: z.number(), kms: hex }),
   ]),
@@ -181,6 +197,7 @@ const entrySchema = z.discriminatedUnion("type", [
     clockOffset: z.number(),
   }),
   z.object({ type: z.literal("contracts"), kms: hex, appImplementation: hex }),
+  z.object({ type: z.literal("adopted"), file: z.string() }),
   z.object({
     type: z.literal("safe"),
     safe: z.object({

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createHardhatRuntimeEnvironment } from "hardhat/hre";
-import { createPublicClient, size, type Transport } from "viem";
+import { BlockNotFoundError, createPublicClient, size, type Transport } from "viem";
 import { httpEndpoint } from "../../chain/endpoint.ts";
 import { withRpcErrors } from "../../chain/rpc-errors.ts";
 import { batchExecutorAddress } from "../../core/batch-executor.ts";
@@ -184,6 +184,9 @@ function forkSettings({ url, blockNumber, hardfork }: ForkPoint) {
   return { forking: { url, blockNumber }, ...(hardfork !== undefined && { hardfork }) };
 }
 
+/** A block of a chain, by its number or by what the endpoint says. */
+export type ForkBlock = bigint | "latest" | "safe" | "finalized";
+
 /** The block at which a fork starts. */
 export interface ForkPoint {
   readonly url: string;
@@ -197,17 +200,33 @@ export interface ForkPoint {
 /** From Holocene on, the extra data of a header contains the fee parameters, in 9 bytes or more. */
 const shortestHoloceneExtraData = 9;
 
+export interface FindForkPointParameters {
+  readonly url: string;
+  readonly block?: ForkBlock | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
- * Finds the endpoint's newest block. The fork names it, because EDR would otherwise fork 128 blocks earlier, where a
- * contract that was deployed a minute ago does not exist.
+ * Finds the block to fork, by default the newest one. The fork names it, because EDR would otherwise fork 128 blocks
+ * earlier, where a contract that was deployed a minute ago does not exist.
  *
  * @throws InvalidArgumentError, RpcUnavailableError
  */
-export async function findForkPoint(url: string, signal?: AbortSignal): Promise<ForkPoint> {
+export async function findForkPoint({
+  url,
+  block: at = "latest",
+  signal,
+}: FindForkPointParameters): Promise<ForkPoint> {
   const transport = httpEndpoint(url, { signal });
   const client = createPublicClient({ transport });
   const [chainId, block] = await withRpcErrors(client, "looking for the block to fork from", () =>
-    Promise.all([client.getChainId(), client.getBlock()]),
+    Promise.all([
+      client.getChainId(),
+      client.getBlock(typeof at === "bigint" ? { blockNumber: at } : { blockTag: at }).catch((error: unknown) => {
+        if (error instanceof BlockNotFoundError) throw noSuchBlock(at);
+        throw error;
+      }),
+    ]),
   );
   const forked = findPlatformChain(chainId);
   if (forked === undefined) {
@@ -222,4 +241,12 @@ export async function findForkPoint(url: string, signal?: AbortSignal): Promise<
   // anvil leaves the extra data empty. EDR ends the process when it mines on such a block after Granite.
   const isBeforeHolocene = forked.chainType === "op" && size(block.extraData) < shortestHoloceneExtraData;
   return { url, chainId, blockNumber: block.number, ...(isBeforeHolocene && { hardfork: "granite" as const }) };
+}
+
+function noSuchBlock(block: ForkBlock): InvalidArgumentError {
+  const which = typeof block === "bigint" ? `block ${block}` : `${block} block`;
+  return new InvalidArgumentError(`The endpoint to fork has no ${which}.`, {
+    nextStep: "Name a block that the endpoint has.",
+    context: { block: block.toString() },
+  });
 }

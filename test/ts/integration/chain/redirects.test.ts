@@ -70,7 +70,7 @@ describe("an endpoint that redirects", () => {
       return withRpcErrors(client, "asking", () => getChainId(client));
     },
     "a world on a chain that runs elsewhere": () => findExistingChain({ rpcUrl: url, kms }),
-    "a world that is to be forked": () => findForkPoint(url),
+    "a world that is to be forked": () => findForkPoint({ url }),
   };
   for (const [who, ask] of Object.entries(ways))
     for (const code of [301, 302, 303, 307, 308])
