@@ -130,8 +130,33 @@ export const acceptableNames = [
   },
   {
     name: "owner-cannot-sign",
-    overrides: "The owner, now or after the transfer, is an address that cannot sign.",
+    overrides: "The owner or the pending owner is an address that cannot sign.",
     commands: [...changesOfApp, "owner transfer", "owner accept", "app deploy", "app upgrade"],
+  },
+  {
+    name: "unused-owner",
+    overrides: "The new owner has no code, no transaction and no balance on this chain.",
+    commands: ["owner transfer"],
+  },
+  {
+    name: "unknown-contract",
+    overrides: "The transfer takes effect at once, and the new owner is neither a key, a Safe nor a timelock.",
+    commands: ["owner transfer"],
+  },
+  {
+    name: "unread-owner",
+    overrides: "The transfer takes effect at once, and the accounts behind the new owner are too many to examine.",
+    commands: ["owner transfer"],
+  },
+  {
+    name: "timelock-unproven",
+    overrides: "The transfer takes effect at once, and the endpoint does not show who may propose in the timelock.",
+    commands: ["owner transfer"],
+  },
+  {
+    name: "timelock-delay",
+    overrides: "The delay of the timelock is more than a year.",
+    commands: ["owner transfer"],
   },
   {
     name: "upgrade-loses-policy",

@@ -46,7 +46,7 @@ export function lintAndShow(
   return findings;
 }
 
-export interface LintBeforeWriteParameters extends Pick<LintSubject, "calls" | "document" | "inputs" | "newOwner"> {
+export interface LintBeforeWriteParameters extends Pick<LintSubject, "calls" | "document" | "inputs"> {
   /** The names given to `--accept`. */
   readonly accepted: ReadonlySet<string>;
   /** Give it if it was already read, to save a request. */

@@ -1,12 +1,12 @@
 import { isAddressEqual, zeroAddress } from "viem";
 import { parseAddress } from "../chain/client.ts";
 import { readAppStatus } from "../chain/read-app.ts";
-import { readOwner } from "../chain/read-owner.ts";
 import { acceptOwnershipCall, transferOwnershipCall } from "../core/owner-calls.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { describeOwnerFully } from "../output/format.ts";
 import { parseAccept } from "./arguments.ts";
 import { type AppArguments, connectApp, requireApp } from "./connect-app.ts";
+import { examineTransfer, howToAccept } from "./examine-transfer.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { lintBeforeWrite } from "./lint.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
@@ -31,28 +31,17 @@ async function transfer(args: OwnerTransferArguments, host: CommandHost, io: Tas
     throw new InvalidArgumentError(`${newOwner} already owns the app.`, { nextStep: "Nothing was sent." });
   }
   const isWithdrawal = isAddressEqual(newOwner, zeroAddress);
-  if (isWithdrawal && isTwoStep && pendingOwner === undefined) {
+  if (isWithdrawal && pendingOwner === undefined) {
     throw new InvalidArgumentError(`App ${appId} has no pending owner, so there is no offer to withdraw.`, {
       nextStep: "Nothing was sent. Give the address of the new owner.",
     });
   }
-  const described = await readOwner(client, { address: newOwner });
   const calls = [transferOwnershipCall({ appId, newOwner })];
-  const { findings } = await lintBeforeWrite(io, app, {
-    accepted,
-    status,
-    calls,
-    newOwner: described,
-    ignoresKeyEpochs: true,
-  });
-
+  const { findings } = await lintBeforeWrite(io, app, { accepted, status, calls, ignoresKeyEpochs: true });
   io.output.line(`owner      ${describeOwnerFully(owner)}`);
-  if (isWithdrawal && pendingOwner !== undefined) {
+  if (isWithdrawal && pendingOwner !== undefined)
     io.output.line(`withdraws  the offer to ${describeOwnerFully(pendingOwner)}`);
-  } else {
-    io.output.line(`new owner  ${describeOwnerFully(described)}`);
-    for (const line of isTwoStep ? twoSteps : oneStep) io.output.line(line);
-  }
+  const examined = await examineTransfer(io, app, { calls, accepted });
   const { batch, dryRun } = args;
   const plan = planRequestOf(args, { appId, accepted });
   const sent = await executeCalls(io, app, { calls, signer: owner, batch, dryRun, plan });
@@ -64,28 +53,26 @@ async function transfer(args: OwnerTransferArguments, host: CommandHost, io: Tas
       isTwoStep,
       owner: after.owner,
       pendingOwner: after.pendingOwner ?? null,
-      findings,
+      newOwner: examined?.newOwner ?? null,
+      findings: [...findings, ...(examined?.findings ?? [])],
       ...sent,
     },
     show: (output) => {
-      if (!isSent(sent)) return;
-      if (isWithdrawal) return output.line(`\nWithdrew the offer. ${after.owner.address} stays the owner.`);
-      output.line(
-        isTwoStep
-          ? `\nOffered the ownership to ${newOwner}. ${after.owner.address} stays the owner until the new owner runs dstack owner accept.`
-          : `\nTransferred the ownership. ${after.owner.address} is now the owner.`,
-      );
+      if (examined === undefined) {
+        if (isSent(sent)) output.line(`\nWithdrew the offer. ${after.owner.address} stays the owner.`);
+      } else if (!isTwoStep) {
+        if (isSent(sent)) output.line(`\nTransferred the ownership. ${after.owner.address} is now the owner.`);
+      } else if (dryRun !== true) {
+        output.line(
+          isSent(sent)
+            ? `\nOffered the ownership to ${newOwner}. Until the new owner accepts it, ${after.owner.address} stays the owner.`
+            : "\nThe offer stands when the present owner has executed this.",
+        );
+        for (const line of howToAccept(app, examined.newOwner)) output.line(line);
+      }
     },
   };
 }
-
-const twoSteps = [
-  "Two steps: the new owner must accept. Until then the current owner stays the owner and can withdraw the offer.",
-];
-const oneStep = [
-  "ONE STEP: this contract has no two-step transfers. The transfer takes effect immediately and cannot be reversed.",
-  "If the new owner cannot sign, no account can ever change this app again.",
-];
 
 export interface OwnerAcceptArguments extends AppArguments, ChangeAppArguments, OutputArguments {}
 

@@ -1,6 +1,5 @@
-import { parseAddress } from "../chain/client.ts";
 import { readAppStatus } from "../chain/read-app.ts";
-import { type ReadOwnerReturnType, readOwner } from "../chain/read-owner.ts";
+import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
 import { readRecorded } from "../chain/transactions/recorded.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import type { ComposeHash } from "../core/ids.ts";
@@ -16,6 +15,7 @@ import type { ReasonSource } from "../plans/reason-rules.ts";
 import type { HistoryArguments } from "./app-history.ts";
 import type { DryRunArguments } from "./batch-plan.ts";
 import { type ConnectedApp, connectApp } from "./connect-app.ts";
+import { examineTransfer } from "./examine-transfer.ts";
 import type { Command, CommandHost, ConnectedChain } from "./host.ts";
 import { lintAndShow, lintBeforeWrite } from "./lint.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
@@ -229,13 +229,11 @@ async function lintPlan(io: TaskIo, { plan, chain }: ConnectedPlan) {
   const calls = plan.changes.map(({ call }) => call);
   const { app, client } = chain;
   if (app === undefined) return lintAndShow(io.output, { calls }, accepted);
-  const heir = calls.find(({ functionName }) => functionName === "transferOwnership")?.args[0];
-  const newOwner =
-    typeof heir === "string" ? await readOwner(client, { address: parseAddress("The new owner", heir) }) : undefined;
   const status = await readAppStatus(client, { appId: app.appId });
   const ignoresKeyEpochs = calls.every(({ functionName }) => /Ownership$/.test(functionName));
-  const { findings } = await lintBeforeWrite(io, app, { accepted, status, calls, newOwner, ignoresKeyEpochs });
-  return findings;
+  const { findings } = await lintBeforeWrite(io, app, { accepted, status, calls, ignoresKeyEpochs });
+  const examined = await examineTransfer(io, app, { calls, accepted });
+  return [...findings, ...(examined?.findings ?? [])];
 }
 
 /** Prints how a contract that no key controls executes the plan. */

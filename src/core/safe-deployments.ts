@@ -53,6 +53,8 @@ export const safeDeployments = {
 
 /** Release 1.3.0 on chains that require replay-protected transactions. */
 const replayProtected = {
+  safe: "0x69f4D1788e39c87893C980c06EdF4b7f686e2938",
+  safeL2: "0xfb1bffC9d739B8D520DaF37dF666da4C687191EA",
   multiSend: "0x998739BFdAAdde7C933B942a68053933098f9EDa",
   multiSendCallOnly: "0xA1dabEF33b3B82c7814B6D82A79e50F4AC44102B",
 } as const;
@@ -71,3 +73,8 @@ export const multiSendAddresses: readonly Address[] = [
   ...Object.values(safeDeployments).map(({ multiSend }) => multiSend),
   replayProtected.multiSend,
 ];
+
+/** The contracts that a Safe's proxy names as its code, newest first. */
+export const safeSingletons: readonly Address[] = [...Object.values(safeDeployments), replayProtected].flatMap(
+  ({ safe, safeL2 }) => [safe, safeL2],
+);

@@ -266,7 +266,8 @@ export async function readRoleHolders(
 ): Promise<TimelockStatus["roles"] | undefined> {
   try {
     const { grantedTo } = await readTimelockHistory(client, parameters);
-    return (await readTimelock(client, { timelock: parameters.timelock, accounts: grantedTo })).roles;
+    const { timelock, toBlock: blockNumber } = parameters;
+    return (await readTimelock(client, { timelock, accounts: grantedTo, blockNumber })).roles;
   } catch (error) {
     if (!isDstackError(error)) throw error;
     return undefined;

@@ -2,6 +2,7 @@ import type { Chain } from "viem";
 import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import { controlCharacters } from "../core/text.ts";
+import type { ExaminedAccount, OwnerContractRole } from "../governance/examined-owner.ts";
 import type { PolicyChange } from "../history/policy.ts";
 
 export function formatDuration(ms: number): string {
@@ -164,6 +165,47 @@ export function describeOwnerFully(owner: ReadOwnerReturnType): string {
   const members = owner.kind === "safe" ? owner.owners.map((address) => `\n    ${address}`).join("") : "";
   return `${owner.address}  ${describeOwner(owner)}${members}`;
 }
+
+/** An examined owner with the accounts that act for it, each on a line below it. */
+export function describeExamined(account: ExaminedAccount, indent = "    "): string {
+  const below = (accounts: readonly ExaminedAccount[], does = "") =>
+    accounts.map((one) => `\n${indent}${does}${describeExamined(one, `${indent}  `)}`).join("");
+  const { address } = account;
+  switch (account.kind) {
+    case "renounced":
+      return `${address}  the zero address`;
+    case "eoa":
+      return `${address}  ${describeOwner({ ...account, isUsed: account.nonce > 0 || account.balanceWei > 0n })}`;
+    case "safe": {
+      const owners = account.owners.map((one) => one.address);
+      return `${address}  ${describeOwner({ ...account, owners })}${below(account.owners)}`;
+    }
+    case "timelock": {
+      const { proposers, executors, isProposerOpen, isExecutorOpen } = account;
+      const listed = (does: string, accounts: typeof proposers, isOpen: boolean) => {
+        if (isOpen) return `\n${indent}${does} every account`;
+        return accounts === undefined ? `\n${indent}${does} not known` : below(accounts, `${does} `);
+      };
+      const roles = [listed("proposes", proposers, isProposerOpen), listed("executes", executors, isExecutorOpen)];
+      return `${address}  ${describeOwner(account)}${roles.join("")}`;
+    }
+    case "contract":
+      return `${address}  ${contractRoles[account.role]}`;
+    case "unread":
+      return `${address}  ${account.why === "circular" ? "acts only through itself" : "not examined"}`;
+  }
+}
+
+const contractRoles: Readonly<Record<OwnerContractRole, string>> = {
+  target: "the contract itself",
+  kms: "a DstackKms",
+  app: "the contract of another app",
+  implementation: "the code behind a proxy",
+  open: "makes the calls of every account",
+  shared: "a contract for all users",
+  cannotCall: "a contract that cannot call",
+  unknown: "a contract, neither a Safe nor a timelock",
+};
 
 function formatDelay(seconds: bigint): string {
   if (seconds >= 172_800n) return `${Number((seconds * 10n) / 86_400n) / 10} days`;

@@ -138,12 +138,12 @@ async function checkOwner(
       const { owner, pendingOwner } = await readOwnership(client, { appId: parseAppId(to) });
       const [role, caller] = functionName === "acceptOwnership" ? ["pending owner", pendingOwner] : ["owner", owner];
       if (caller !== undefined && isAddressEqual(caller, planned.address)) return [];
-      const problem = `The ${role} of ${to} is ${caller ?? "nobody"}, and not ${planned.address}.`;
+      const problem = `The ${role} of ${to} is ${caller ?? "no account"}, and not ${planned.address}.`;
       return [{ kind: "owner", problem }];
     }),
   );
   const now = ownerKindOf(kind);
-  const changed = `The plan says that ${address} is a ${planned.kind}, but on this chain it is ${now === undefined ? "nobody" : `a ${now}`}.`;
+  const changed = `The plan says that ${address} is a ${planned.kind}, but on this chain it is ${now === undefined ? "the zero address" : `a ${now}`}.`;
   return [...objections.flat(), ...(now === planned.kind ? [] : [{ kind: "owner", problem: changed } as const])];
 }
 

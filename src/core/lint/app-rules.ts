@@ -127,14 +127,12 @@ export const nothingBoots: LintRule = {
 export const ownerCannotSign: LintRule = {
   name: "owner-cannot-sign",
   severity: "error",
-  summary: "The current, pending or new owner is an address that cannot act.",
+  summary: "The owner or the pending owner is an address that cannot act.",
   check: (subject) => {
-    const { newOwner, app } = subject;
-    const { owner, pendingOwner } = app?.policy ?? {};
+    const { owner, pendingOwner } = subject.app?.policy ?? {};
     return [
       ...(owner === undefined ? [] : judge(subject, owner, "The owner")),
       ...(pendingOwner === undefined ? [] : judgePending(subject, pendingOwner)),
-      ...(newOwner === undefined ? [] : judgeNew(subject, newOwner)),
     ];
   },
 };
@@ -142,16 +140,6 @@ export const ownerCannotSign: LintRule = {
 /** Only a warning: if the pending owner cannot accept, nothing changes, and the current owner keeps all rights. */
 function judgePending(subject: LintSubject, pending: LintedOwner): LintProblem[] {
   return judge(subject, pending, "The pending owner").map((problem) => ({ ...problem, severity: "warning" }));
-}
-
-/** Every doubt about a new owner is an error, because it may be too late after the transfer. */
-function judgeNew(subject: LintSubject, newOwner: LintedOwner): LintProblem[] {
-  const isTwoStep = subject.app?.policy?.isTwoStep ?? false;
-  // With two-step ownership, nothing changes if the pending owner cannot call the app. The zero address withdraws an
-  // offer.
-  const isKnownNotToCall = isAppOrKms(subject, newOwner.address);
-  if (isTwoStep && !isKnownNotToCall && ["renounced", "contract"].includes(newOwner.kind)) return [];
-  return judge(subject, newOwner, "The new owner").map((problem) => ({ ...problem, severity: "error" }));
 }
 
 function judge(subject: LintSubject, owner: LintedOwner, who: string): LintProblem[] {
@@ -191,7 +179,7 @@ function isAppOrKms({ app, kms }: LintSubject, address: string): boolean {
 }
 
 /** Precompiles and well-known burn addresses. */
-function isKeyless(address: string): boolean {
+export function isKeyless(address: string): boolean {
   return BigInt(address) <= 0xffffn || /^0x(?:0{36}dead|dead0{32}dead|(.)\1{39})$/i.test(address);
 }
 
@@ -261,15 +249,16 @@ export const oneStepOwner: LintRule = {
   severity: "note",
   summary:
     "The contract has no two-step transfers: a transfer takes effect immediately, without the new owner's consent.",
-  check: ({ app, newOwner }) => {
+  check: ({ app, calls }) => {
     if (app?.policy?.isTwoStep !== false) return [];
+    const isTransfer = calls?.some(({ functionName }) => functionName === "transferOwnership") === true;
     const { shiftedAppId, upgradesDisabled } = app.policy;
     const upgrade = "Upgrade the app to a version with two-step transfers before you transfer it.";
     const compare = "Upgrades are disabled, so compare the new owner's address with a second source before a transfer.";
     return [
       {
         message: "The ownership of this contract is transferred in one step, so a typo in the address loses the app.",
-        severity: newOwner === undefined ? "note" : "warning",
+        severity: isTransfer ? "warning" : "note",
         advice: shiftedAppId !== undefined ? doNotUpgrade : upgradesDisabled ? compare : upgrade,
       },
     ];

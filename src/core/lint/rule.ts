@@ -6,8 +6,6 @@ import type { Hex } from "../ids.ts";
 export interface LintSubject {
   readonly app?: LintedApp | undefined;
   readonly kms?: LintedKms | undefined;
-  /** The owner after the planned transfer. */
-  readonly newOwner?: LintedOwner | undefined;
   /** The document whose hash is allowed or will be allowed. */
   readonly document?: AppCompose | undefined;
   /** The app's CVMs, as the cloud knows them. */

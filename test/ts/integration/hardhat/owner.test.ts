@@ -13,7 +13,7 @@ import { deployedApp } from "../../../../src/core/events.ts";
 import { type AppId, parseAppId } from "../../../../src/core/ids.ts";
 import { devAccount, devPrivateKey } from "../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../src/world/start-world.ts";
-import { deploySafe, executeSafe } from "../../../support/chain/deploy-owner-contracts.ts";
+import { deploySafe, deployTimelock, executeSafe } from "../../../support/chain/deploy-owner-contracts.ts";
 import { projectOf, runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
 
 describe("tasks dstack owner", () => {
@@ -53,7 +53,10 @@ describe("tasks dstack owner", () => {
   it("offers the app, and lets the pending owner accept it", async () => {
     const offered = await run("transfer", { address: second, yes: true });
     expect(offered.exitCode, offered.stderr).to.equal(0);
-    expect(offered.stdout).to.include("Two steps").and.to.include("stays the owner until");
+    expect(offered.stdout).to.include("Two steps").and.to.include(`${world.owner.address} stays the owner.`);
+    expect(offered.stdout).to.match(
+      /accepts it with its key:\n {2}next {4}npx hardhat dstack owner accept --app 0x\w{40} --network world$/m,
+    );
     expect(await ownership()).to.include({ owner: world.owner.address, pendingOwner: second });
 
     const accepted = await run("accept", { yes: true, json: true }, devPrivateKey(1));
@@ -74,13 +77,44 @@ describe("tasks dstack owner", () => {
     expect(await ownership()).to.include({ owner: second });
   });
 
-  it("offers it to a Safe", async () => {
+  it("offers it to a Safe, which accepts by the plan that the task names", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "dstack-owner-"));
     const { ownerClient, owner } = world;
     const safe = await deploySafe(ownerClient, { payer: owner, owners: [owner.address, second], threshold: 2 });
     const offered = await run("transfer", { address: safe, yes: true });
     expect(offered.exitCode, offered.stderr).to.equal(0);
-    expect(offered.stdout).to.match(/Safe 1\.5\.0, 2 of 2 owners/);
+    expect(offered.stdout)
+      .to.match(/Safe 1\.5\.0, 2 of 2 owners/)
+      .and.include("safe-needs-all-owners");
+    expect(offered.stdout).to.match(
+      / {2}next {4}npx hardhat .* accept --app 0x\w{40} --network world --plan accept\.json$/m,
+    );
+    expect((await run("accept", { plan: join(directory, "accept.json") })).exitCode).to.equal(0);
     expect(await ownership()).to.include({ pendingOwner: getAddress(safe) });
+    await rm(directory, { recursive: true });
+  });
+
+  it("says in a plan and in a dry run of a transfer what comes next", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "dstack-owner-"));
+    const timelock = await deployTimelock(world.ownerClient, world.owner, 60n);
+    const planned = await run("transfer", { address: timelock, plan: join(directory, "transfer.json") });
+    expect(planned.exitCode, planned.stderr).to.equal(0);
+    expect(planned.stdout)
+      .to.include("timelock, delay 1 min 0 s")
+      .and.include(`proposes ${world.owner.address}`)
+      .and.include("timelock-admin")
+      .and.include("The offer stands when the present owner has executed this.")
+      .and.match(/owner accept --app 0x\w{40} --network world --plan accept\.json$/m);
+    const applied = await runTask(await projectOf(world), ["plan", "apply"], {
+      file: join(directory, "transfer.json"),
+      yes: true,
+    });
+    expect(applied.exitCode, applied.stderr).to.equal(0);
+    expect(applied.stdout).to.include("timelock-admin");
+    expect(await ownership()).to.include({ pendingOwner: getAddress(timelock) });
+    const dry = await run("transfer", { address: second, dryRun: true });
+    expect(dry.stdout).to.not.match(/accept --app/);
+    await rm(directory, { recursive: true });
   });
 
   it("prepares a transfer for the Safe that owns the app, which executes it", async () => {
@@ -149,10 +183,14 @@ describe("tasks dstack owner", () => {
     });
 
     it("refuses a contract that may be unable to call, and an unused address", async () => {
-      for (const address of [world.contracts.kms, appId, unused])
-        expect((await run("transfer", { app: old, address, yes: true })).stderr, address).to.match(
-          /^DSTK-1101 .*owner-cannot-sign/,
-        );
+      for (const [address, rule] of [
+        [world.contracts.kms, "owner-is-kms"],
+        [appId, "owner-is-app"],
+        [old, "owner-is-contract"],
+        [unused, "unused-owner"],
+        [zeroAddress, "DSTK-1007"],
+      ] as const)
+        expect((await run("transfer", { app: old, address, yes: true })).stderr, address).to.include(rule);
     });
 
     it("refuses to accept", async () => {
@@ -163,7 +201,7 @@ describe("tasks dstack owner", () => {
 
   const unused = privateKeyToAccount(generatePrivateKey()).address;
   const refused: readonly [string, string, Record<string, unknown>, number, RegExp][] = [
-    ["an unused address", "transfer", { address: unused, yes: true }, 2, /^DSTK-1101 .*owner-cannot-sign/],
+    ["an unused address", "transfer", { address: unused, yes: true }, 2, /^DSTK-1101 .*unused-owner/],
     [
       "an address of no key",
       "transfer",
@@ -213,11 +251,16 @@ describe("tasks dstack owner", () => {
     });
   }
 
-  it("refuses to offer the app to itself, and cancels such an offer without conditions", async () => {
+  it("refuses to offer the app to itself", async () => {
     const offered = await run("transfer", { address: appId, yes: true });
-    expect(offered.stderr).to.match(/^DSTK-1101 .*owner-cannot-sign/);
-    await run("transfer", { address: appId, yes: true, accept: "owner-cannot-sign" });
-    expect((await ownership()).pendingOwner?.toLowerCase()).to.equal(appId);
+    expect(offered.stderr).to.match(/^DSTK-1101 .*owner-is-contract/);
+    const accepted = await run("transfer", { address: appId, yes: true, accept: "owner-is-contract" });
+    expect(accepted.stderr).to.match(/^DSTK-1007/);
+  });
+
+  it("withdraws an offer without conditions", async () => {
+    await run("transfer", { address: unused, yes: true, accept: "unused-owner" });
+    expect(await ownership()).to.include({ pendingOwner: unused });
     const withdrawn = await run("transfer", { address: zeroAddress, yes: true });
     expect(withdrawn.exitCode, withdrawn.stderr).to.equal(0);
     expect(withdrawn.stdout)
@@ -236,9 +279,9 @@ describe("tasks dstack owner", () => {
   });
 
   it("transfers to a doubtful address when its rule is accepted by name", async () => {
-    const offered = await run("transfer", { address: unused, yes: true, accept: "owner-cannot-sign" });
+    const offered = await run("transfer", { address: unused, yes: true, accept: "unused-owner" });
     expect(offered.exitCode, offered.stderr).to.equal(0);
-    expect(offered.stdout).to.include("owner-cannot-sign, accepted");
+    expect(offered.stdout).to.include("unused-owner, accepted");
     expect(await ownership()).to.include({ pendingOwner: unused as Address });
   });
 

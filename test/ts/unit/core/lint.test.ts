@@ -109,17 +109,8 @@ const cases: Readonly<
       ["warning", app({ pendingOwner: { address: address("0f"), kind: "eoa", isUsed: false } })],
       ["warning", { ...app({ pendingOwner: { address: address("a9"), kind: "contract" } }), ...adding(hash) }],
       ["error", app({ owner: { address: `0x${"00".repeat(18)}ffff`, kind: "eoa", isUsed: true } })],
-      // Before a transfer a doubt is an error, unless the new owner has to accept.
-      ["error", { ...app(), newOwner: { address: address("0f"), kind: "eoa", isUsed: false } }],
-      ["error", { ...app(), newOwner: { address: address("a9"), kind: "contract" } }],
-      ["error", { ...app({ isTwoStep: false }), newOwner: { address: address("0f"), kind: "contract" } }],
-      ["error", { ...app({ isTwoStep: false }), newOwner: { address: address("00"), kind: "renounced" } }],
     ],
     good: [
-      { ...app(), newOwner: { address: address("0f"), kind: "contract" } },
-      { ...app(), newOwner: { address: address("00"), kind: "renounced" } },
-      { ...app(), newOwner: { address: address("0f"), kind: "eoa", isUsed: true } },
-      { ...app({ isTwoStep: false }), newOwner: { address: address("0f"), kind: "safe" } },
       app({ owner: { address: `0x${"00".repeat(17)}010000`, kind: "eoa", isUsed: true } }),
       app({ owner: { address: address("0e"), kind: "timelock" } }),
       app({ owner: { address: address("0e"), kind: "eoa", isUsed: true } }),
@@ -390,9 +381,9 @@ const cases: Readonly<
   "one-step-owner": {
     bad: [
       ["note", app({ isTwoStep: false })],
-      ["warning", { ...app({ isTwoStep: false }), newOwner: owner }],
+      ["warning", { ...app({ isTwoStep: false }), calls: [calls("transferOwnership", owner.address)] }],
     ],
-    good: [app(), { ...app(), newOwner: owner }],
+    good: [app(), { ...app(), calls: [calls("transferOwnership", owner.address)] }],
   },
   "pending-owner": { bad: [["note", app({ pendingOwner: owner })]], good: [app()] },
 };

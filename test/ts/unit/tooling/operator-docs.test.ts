@@ -5,7 +5,9 @@ import { filesBelow } from "../../../../scripts/support/paths.ts";
 import { acceptableNames } from "../../../../src/commands/acceptable-names.ts";
 import { negativeAnswer } from "../../../../src/commands/run.ts";
 import { lintRules } from "../../../../src/core/lint/lint.ts";
+import type { LintRule } from "../../../../src/core/lint/rule.ts";
 import { exitCodes } from "../../../../src/errors/index.ts";
+import { ownerRules } from "../../../../src/governance/owner-rules.ts";
 import { readText } from "../../../support/repository/files.ts";
 
 const page = readText("docs/operator.md");
@@ -14,14 +16,24 @@ function tasksBelow(task: Task): Task[] {
   return [...(task.isEmpty ? [] : [task]), ...[...task.subtasks.values()].flatMap(tasksBelow)];
 }
 
+type Row = Pick<LintRule, "name" | "severity" | "summary">;
+const toRow = ({ name, severity, summary }: Row): Row => ({ name, severity, summary });
+
+function listRules(from: string, to?: string) {
+  const section = page.slice(page.indexOf(from), to === undefined ? undefined : page.indexOf(to));
+  const rows = [...section.matchAll(/^\| `([\w-]+)` \| (error|warning|note) \| (.+) \|$/gm)];
+  return rows.map(([, name, severity, summary]) => ({ name, severity, summary }));
+}
+
 describe("docs/operator.md", () => {
   const tasks = tasksBelow(hre.tasks.getTask("dstack"));
 
   it("lists the rules of the linter, row by row", () => {
-    const rows = [...page.matchAll(/^\| `([\w-]+)` \| (error|warning|note) \| (.+) \|$/gm)];
-    expect(rows.map(([, name, severity, summary]) => ({ name, severity, summary }))).to.deep.equal(
-      lintRules.map(({ name, severity, summary }) => ({ name, severity, summary })),
-    );
+    expect(listRules("## The linter", "## A new owner")).to.deep.equal(lintRules.map(toRow));
+  });
+
+  it("lists the rules about a new owner, row by row", () => {
+    expect(listRules("## A new owner")).to.deep.equal(ownerRules.map(toRow));
   });
 
   it("lists the names that --accept takes, row by row", () => {
