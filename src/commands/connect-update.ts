@@ -2,13 +2,14 @@ import type { Account, Address } from "viem";
 import type { ChainClient } from "../chain/client.ts";
 import { readCode } from "../chain/code.ts";
 import { readOwnership } from "../chain/read-app.ts";
+import { type ReadOwnerReturnType, readOwner } from "../chain/read-owner.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import type { Cvm } from "../cloud/cvm.ts";
 import { getCvm } from "../cloud/get-cvm.ts";
 import { parseKmsPublicKey } from "../core/encryption-key-signature.ts";
 import type { JudgedContract } from "../core/generation.ts";
 import { type AppId, type DeviceId, parseDeviceId } from "../core/ids.ts";
-import { InvalidArgumentError, KmsDowngradeError, SignerRequiredError } from "../errors/index.ts";
+import { InvalidArgumentError, KmsDowngradeError, NotOwnerError, SignerRequiredError } from "../errors/index.ts";
 import type { UpdateRequest } from "../update/run.ts";
 import { appNamedBy, checkRequest } from "../update/trust.ts";
 import { parseAccept } from "./arguments.ts";
@@ -207,6 +208,34 @@ function withinConfigured(
   throw new InvalidArgumentError(`The configuration lists the app's devices, but ${unlisted} is not one of them.`, {
     nextStep: "Add it to apps.NAME.devices, or omit --allow-device.",
     context: { deviceId: unlisted, configured },
+  });
+}
+
+/** The owner of an app, with its kind. @throws RpcUnavailableError */
+export async function readAppOwner({ client, appId }: ConnectedApp): Promise<ReadOwnerReturnType> {
+  const { owner } = await readOwnership(client, { appId });
+  return readOwner(client, { address: owner });
+}
+
+/**
+ * Names what goes on if an update was refused because the owner is a contract. Other errors stay as they are.
+ *
+ * @param isKept whether the cloud has the change already, and waits for its hash
+ */
+export async function throughOwners(
+  error: unknown,
+  app: ConnectedApp | undefined,
+  { isKept }: { readonly isKept: boolean },
+): Promise<unknown> {
+  const isRefused = error instanceof NotOwnerError || error instanceof SignerRequiredError;
+  if (!isRefused || app === undefined) return error;
+  const { kind } = await readAppOwner(app);
+  if (kind === "eoa" || kind === "renounced") return error;
+  const kept = isKept
+    ? "The cloud keeps the change, and applies it only when the owner has allowed what it needs; the next update of the CVM replaces it. "
+    : "The cloud was not asked to change anything. ";
+  return Object.assign(error, {
+    nextStep: `${kept}The owner is a contract, so others must sign. Give the same options again with --prepare --plan FILE: this prepares the update and writes what they sign. When they have executed it: dstack update --commit --plan FILE --wait.`,
   });
 }
 

@@ -184,8 +184,8 @@ async function requireAgreement(io: TaskIo, { app, use, hashes, others, accepted
 interface RevokedCvm extends CvmReference {
   readonly composeHash: ComposeHash;
   /**
-   * `stopped`: it does not run. `stopping`: the cloud accepted the stop. `left`: it still runs. `failed`: the cloud did
-   * not accept the stop. `waits`: its hash is still allowed.
+   * `stopped`: it does not run. `stopping`: the cloud accepted the stop. `left`: it still runs, or may run: see
+   * `status`. `failed`: the cloud did not accept the stop. `waits`: its hash is still allowed.
    */
   readonly action: "stopped" | "stopping" | "left" | "failed" | "waits";
   readonly problem?: string | undefined;
@@ -218,7 +218,8 @@ async function handleCvms(
       handled.push({ ...one, action: cvm.status === "stopped" ? "stopped" : "left" });
       continue;
     }
-    io.output.line(`CVM ${nameOfCvm(cvm)} (${cvm.status}) still runs ${composeHash}.`);
+    const has = cvm.status === "running" ? "still runs" : "may run";
+    io.output.line(`CVM ${nameOfCvm(cvm)} (${cvm.status}) ${has} ${composeHash}.`);
     const isWanted = !dryRun && (stop || (await io.ask?.(`Stop ${nameOfCvm(cvm)} now?`)) === true);
     handled.push({ ...one, ...(isWanted ? await stopAndWait(io, cloud, cvm) : { action: "left" }) });
   }
@@ -267,6 +268,12 @@ const sentences: Readonly<Record<RevokedCvm["action"], string>> = {
   waits: "uses this hash, which is still allowed.",
 };
 
+/** Only the cloud says whether a CVM runs, and a CVM that is starting or has failed may do so. */
+function describeAction({ action, status }: RevokedCvm): string {
+  const mayRun = (action === "left" || action === "failed") && status !== "running";
+  return mayRun ? `is ${status}, so it MAY RUN this hash.` : sentences[action];
+}
+
 function showResult(output: Output, { hashes, note, cvms, movingTo, prepared, unknowns }: RevokeResult): void {
   output.line("");
   for (const { composeHash, outcome } of hashes) {
@@ -274,7 +281,7 @@ function showResult(output: Output, { hashes, note, cvms, movingTo, prepared, un
     else if (outcome === "allowed") output.line(`${composeHash} IS STILL ALLOWED.`);
     else output.line(`${composeHash} was not allowed before.`);
     for (const cvm of cvms.filter((one) => one.composeHash === composeHash))
-      output.line(`  CVM ${nameOfCvm(cvm)} ${sentences[cvm.action]}`);
+      output.line(`  CVM ${nameOfCvm(cvm)} ${describeAction(cvm)}`);
     for (const { cvm } of movingTo.filter((one) => one.composeHash === composeHash))
       output.line(`  The cloud is updating CVM ${nameOfCvm(cvm)} to it.`);
     for (const { cvm, expiresAt } of prepared.filter((one) => one.composeHash === composeHash))

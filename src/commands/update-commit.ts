@@ -12,6 +12,7 @@ import {
   type MissingRegistration,
   PlanOvertakenError,
   RegistrationMissingError,
+  RollingUpdateStoppedError,
   UpdateOvertakenError,
 } from "../errors/index.ts";
 import { findOperation, toIso } from "../governance/timelock-execute.ts";
@@ -32,6 +33,7 @@ import type { UpdateResult } from "../update/run.ts";
 import { parseAccept } from "./arguments.ts";
 import { type ConnectedApp, connectApp, requireCloud } from "./connect-app.ts";
 import { resolveKms } from "./connect-kms.ts";
+import { describeUpdated } from "./describe-updated.ts";
 import { createFindTransaction } from "./find-transaction.ts";
 import type { CommandHost } from "./host.ts";
 import { type ConnectedPlan, checkOrResume, connectPlan, planAgain } from "./plan.ts";
@@ -39,6 +41,7 @@ import { preparedPath } from "./prepare-updates.ts";
 import { negativeAnswer, type TaskIo, type TaskOutcome } from "./run.ts";
 import { openTaskLedger } from "./signing.ts";
 import type { UpdateArguments } from "./update-arguments.ts";
+import { commitCommand } from "./write.ts";
 
 interface UpdatePlan extends ChangePlan {
   readonly appId: AppId;
@@ -64,10 +67,11 @@ export async function commitPlanned(
   const findTransaction = createFindTransaction(io, plan, { app, ledger });
   const open = await findOpenCalls(connected, plan, file);
   if (open.length > 0) return waitForOwners(plan, app, { file, missing: open });
-  const results = await commitAll(io, { args, app, ledger, findTransaction }, { path, plan, prepared });
+  const command = commitCommand(file, app.network);
+  const results = await commitAll(io, { args, app, ledger, findTransaction }, { path, plan, prepared, command });
   return {
     result: { appId: plan.appId, chainId: plan.chainId, planDigest: plan.digest, cvms: results },
-    show: (output) => showResults(output, results),
+    show: (output) => showUpdated(output, results),
   };
 }
 
@@ -123,23 +127,29 @@ async function reportWithoutFile(plan: UpdatePlan, app: ConnectedApp, path: stri
   });
 }
 
-/** Undefined unless every CVM runs what the plan says. */
+/** Undefined unless every CVM has the document of the plan. */
 async function reportRunning(plan: UpdatePlan, app: ConnectedApp): Promise<TaskOutcome | undefined> {
   const cloud = requireCloud(app.cloud, "for the update");
   const cvms = await Promise.all(
     plan.update.cvms.map(async ({ id, name, composeHash }) => {
       const cvm = await safeGetCvm(cloud, { cvm: id });
-      return { cvm: id, name, composeHash, isRunning: cvm.success && cvm.data.composeHash === composeHash };
+      if (!cvm.success || cvm.data.composeHash !== composeHash) return undefined;
+      const { status } = cvm.data;
+      return { cvm: id, name, composeHash, status, isRunning: status === "running" };
     }),
   );
-  if (!cvms.every(({ isRunning }) => isRunning)) return undefined;
+  if (!isComplete(cvms)) return undefined;
   return {
     result: { appId: plan.appId, chainId: plan.chainId, planDigest: plan.digest, cvms },
     show: (output) => {
-      for (const { cvm: id, name, composeHash } of cvms)
-        output.line(`${nameOfCvm({ id, name })} runs ${composeHash}. Nothing is left to do.`);
+      for (const { cvm: id, name, composeHash, status } of cvms)
+        output.line(describeUpdated({ outcome: "unchanged", composeHash, status }, nameOfCvm({ id, name })));
     },
   };
+}
+
+function isComplete<One>(list: readonly (One | undefined)[]): list is readonly One[] {
+  return list.every((one) => one !== undefined);
 }
 
 /**
@@ -235,6 +245,8 @@ interface CommitFile {
   readonly path: string;
   readonly plan: Pick<ChangePlan, "digest">;
   readonly prepared: PreparedUpdates;
+  /** What goes on after an update that stopped. @default the command that runs */
+  readonly command?: string | undefined;
 }
 
 /**
@@ -245,13 +257,13 @@ interface CommitFile {
 export async function commitAll(
   io: TaskIo,
   { args, app, ledger, findTransaction }: CommitPort,
-  { path, plan, prepared }: CommitFile,
+  { path, plan, prepared, command }: CommitFile,
 ): Promise<readonly UpdateResult[]> {
   let { updates } = prepared;
   try {
     const results = await commitUpdates({
       ...{ cloud: requireCloud(app.cloud, "for the update"), chain: app.client, ledger, findTransaction },
-      updates: updates.filter(({ isDone }) => !isDone),
+      updates,
       kms: resolveKms(args, app),
       acceptKeyEpochs: parseAccept("update", args.accept).has("key-epochs"),
       waitForRollover: args.wait === true,
@@ -267,6 +279,8 @@ export async function commitAll(
     return results;
   } catch (error) {
     showDifference(io.output, error);
+    if (command !== undefined && error instanceof RollingUpdateStoppedError)
+      throw Object.assign(error, { nextStep: `${error.nextStep?.replace(/\.$/, "")}: ${command}` });
     throw error;
   }
 }
@@ -281,11 +295,6 @@ function showDifference(output: Output, error: unknown): void {
   for (const line of Array.isArray(difference) ? difference : []) output.line(`  ${line}`);
 }
 
-function showResults(output: Output, results: readonly UpdateResult[]): void {
-  for (const { outcome, cvm, composeHash } of results)
-    output.line(
-      outcome === "confirmed"
-        ? `The cloud has accepted the update of ${cvm} to ${composeHash}. It now restarts the CVM; --wait waits until that is done.`
-        : `${cvm} was updated, and runs ${composeHash}.`,
-    );
+export function showUpdated(output: Output, results: readonly UpdateResult[]): void {
+  for (const result of results) output.line(describeUpdated(result, result.cvm));
 }

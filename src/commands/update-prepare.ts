@@ -10,6 +10,7 @@ import type { PreparedUpdate, PrepareUpdateResult } from "../update/prepare-upda
 import { removePreparedUpdates, savePreparedUpdates } from "../update/prepared-file.ts";
 import { parseAccept } from "./arguments.ts";
 import { findGivenApp } from "./connect-update.ts";
+import { describeUpdated } from "./describe-updated.ts";
 import { reportGenerations } from "./generations.ts";
 import type { CommandHost } from "./host.ts";
 import {
@@ -69,6 +70,7 @@ export async function prepareForOwners(
     result: { ...plan, cvms: cvmResults, preparedFile: secrets, ...reportGenerations(contracts) },
     show: (output) => {
       showEnded(output, prepared);
+      if (prepared.length > updates.length) output.line("The plan is about the other CVMs.");
       if (calls.length === 0) output.line("The app allows everything that the update needs. No owner has to sign.");
       showKept(output, updates, { file, secrets, network: app.network, needsOwners: calls.length > 0 });
     },
@@ -85,19 +87,18 @@ async function readPlanFile(file: string): Promise<ChangePlan | undefined> {
   }
 }
 
-function describe({ update, needed, ...result }: PrepareUpdateResult) {
+export function describe({ update, needed, ...result }: PrepareUpdateResult) {
   const { previousComposeHash, expiresAt } = update ?? {};
   return { ...result, previousComposeHash, expiresAt: expiresAt ?? null, needed: needed.map(({ step }) => step) };
 }
 
-function showEnded(output: Output, prepared: readonly PrepareUpdateResult[]): void {
-  for (const { outcome, cvm: id, name, composeHash } of prepared) {
+/** The CVMs for which nothing was prepared, and why. */
+export function showEnded(output: Output, prepared: readonly PrepareUpdateResult[]): void {
+  for (const { outcome, cvm: id, name, composeHash, status } of prepared) {
     const cvm = nameOfCvm({ id, name });
-    if (outcome === "unchanged") output.line(`${cvm} already runs ${composeHash}. It is not part of the plan.`);
-    if (outcome === "applied") {
+    if (outcome === "unchanged") output.line(describeUpdated({ outcome, composeHash, status }, cvm));
+    if (outcome === "applied")
       output.line(`CAUTION: the cloud saw no hash to allow for ${cvm}, so it applied the change at once.`);
-      output.line("It is not part of the plan.");
-    }
   }
 }
 

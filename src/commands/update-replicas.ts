@@ -1,12 +1,11 @@
 import { readEffects } from "../batch/require-effect.ts";
-import { readOwnership } from "../chain/read-app.ts";
-import { readOwner } from "../chain/read-owner.ts";
 import type { Ledger } from "../chain/transactions/ledger.ts";
 import type { ComposeHash } from "../core/ids.ts";
 import { addComposeHashCall, type OwnerCall } from "../core/owner-calls.ts";
 import { ContractOwnerError, isDstackError, SignerRequiredError, UpdateOvertakenError } from "../errors/index.ts";
 import { createUpdateOutput } from "../output/update.ts";
 import { planUpdate, type UpdatePlan } from "../update/plan-update.ts";
+import type { PrepareUpdateResult } from "../update/prepare-update.ts";
 import {
   loadPreparedUpdates,
   type PreparedUpdates,
@@ -16,6 +15,7 @@ import {
 import type { UpdateRequest } from "../update/run.ts";
 import { showDryRun } from "./batch-plan.ts";
 import type { AppTarget, ConnectedApp } from "./connect-app.ts";
+import { readAppOwner, throughOwners } from "./connect-update.ts";
 import { reportGenerations } from "./generations.ts";
 import type { CommandHost } from "./host.ts";
 import {
@@ -31,7 +31,8 @@ import type { TaskIo, TaskOutcome } from "./run.ts";
 import { parseSending } from "./sending.ts";
 import { openTaskLedger } from "./signing.ts";
 import type { UpdateArguments } from "./update-arguments.ts";
-import { commitAll } from "./update-commit.ts";
+import { commitAll, showUpdated } from "./update-commit.ts";
+import { describe, showEnded } from "./update-prepare.ts";
 import { executeCalls } from "./write.ts";
 
 export interface UpdateReplicasParameters {
@@ -54,18 +55,28 @@ export async function updateReplicas(
   const { app, contracts } = connected;
   const { appId, chainId } = app;
   if (args.dryRun) return dryRun(io, args, host, { connected, cvms });
-  const owner = await readKeyOwner(connected);
+  const owner = await readAppOwner(app);
+  const isContract = owner.kind !== "eoa" && owner.kind !== "renounced";
   const digest = `0x${fingerprintRequest(connected, cvms)}` as const;
   const path = await preparedPath(host, digest);
-  const prepared = (await loadPreparedUpdates(path, digest)) ?? (await prepareAndSave());
+  const earlier = await loadPreparedUpdates(path, digest);
+  if (earlier === undefined && isContract) await requireNothingToSign();
+  const all = earlier === undefined ? await prepareAll(io, host, { args, connected, cvms }) : [];
+  const prepared = earlier ?? { request: digest.slice(2), updates: toUpdates(all) };
   const shared = { appId, chainId, ...reportGenerations(contracts) };
-  if (prepared === undefined) {
+  const ended = all.filter(({ update }) => update === undefined);
+  if (prepared.updates.length === 0) {
     return {
-      result: { ...shared, outcome: "unchanged", cvms: cvms.map((cvm) => ({ cvm, outcome: "unchanged" })) },
-      show: (output) => output.line(`All ${cvms.length} CVMs already run what was asked for. Nothing is left to do.`),
+      result: { ...shared, outcome: "unchanged", cvms: ended.map(describe) },
+      show: (output) => showEnded(output, ended),
     };
   }
+  if (earlier === undefined) await savePreparedUpdates(path, digest, prepared);
   const lacking = await readLacking(app, prepared);
+  if (lacking.length > 0 && isContract) {
+    await removePreparedUpdates(path);
+    throw await throughOwners(ownerRefusal(), app, { isKept: true });
+  }
   // As an update of one CVM, it does not ask before it sends.
   const agreed: TaskIo = { ...io, confirm: async () => {} };
   if (lacking.length > 0) await executeCalls(agreed, app, { calls: lacking, signer: owner, batch: undefined });
@@ -81,28 +92,31 @@ export async function updateReplicas(
   return {
     result: { ...shared, outcome: "updated", cvms: results },
     show: (output) => {
-      for (const { cvm, composeHash } of results) output.line(`${cvm} was updated, and runs ${composeHash}.`);
+      showEnded(output, ended);
+      showUpdated(output, results);
     },
   };
 
-  async function prepareAndSave(): Promise<PreparedUpdates | undefined> {
-    const all = await prepareAll(io, host, { args, connected, cvms });
-    const updates = all.flatMap(({ update }) => (update === undefined ? [] : [{ ...update, isDone: false }]));
-    if (updates.length === 0) return undefined;
-    const found = { request: digest.slice(2), updates };
-    await savePreparedUpdates(path, digest, found);
-    return found;
+  /** Before the cloud is asked to keep anything. */
+  async function requireNothingToSign(): Promise<void> {
+    const { cloud, chain, request } = connected;
+    for (const cvm of cvms) {
+      const { planned } = await planUpdate({ ...request, cvm, cloud, chain, signal: io.signal });
+      if (planned.length > 0) throw await throughOwners(ownerRefusal(), app, { isKept: false });
+    }
+  }
+
+  function ownerRefusal() {
+    const signer = connected.account?.address;
+    const ownerKind = owner.kind === "eoa" || owner.kind === "renounced" ? undefined : owner.kind;
+    return signer === undefined
+      ? new SignerRequiredError(["addComposeHash"], { ownerKind })
+      : new ContractOwnerError({ contract: appId, signer, owner: owner.address, ownerKind });
   }
 }
 
-/** @throws ContractOwnerError, SignerRequiredError if no single key can sign */
-async function readKeyOwner({ app: { client, appId }, account }: ConnectedReplicas) {
-  const { owner } = await readOwnership(client, { appId });
-  const found = await readOwner(client, { address: owner });
-  const { kind } = found;
-  if (kind === "eoa" || kind === "renounced") return found;
-  if (account === undefined) throw new SignerRequiredError(["addComposeHash"], { ownerKind: kind });
-  throw new ContractOwnerError({ contract: appId, signer: account.address, owner, ownerKind: kind });
+function toUpdates(prepared: readonly PrepareUpdateResult[]): PreparedUpdates["updates"] {
+  return prepared.flatMap(({ update }) => (update === undefined ? [] : [{ ...update, isDone: false }]));
 }
 
 /** What the app does not allow yet of what the updates need. */

@@ -1,6 +1,5 @@
 import type { Ledger } from "../chain/transactions/ledger.ts";
 import type { PriceEstimate } from "../core/price.ts";
-import { isDstackError } from "../errors/index.ts";
 import type { Output } from "../output/output.ts";
 import { showPrice } from "../output/price.ts";
 import { createUpdateOutput } from "../output/update.ts";
@@ -8,7 +7,8 @@ import { planUpdate, type UpdatePlan } from "../update/plan-update.ts";
 import type { UpdateResult } from "../update/run.ts";
 import { updateCvm } from "../update/update-cvm.ts";
 import { showDryRun } from "./batch-plan.ts";
-import { connectUpdate, findGivenApp } from "./connect-update.ts";
+import { connectUpdate, findGivenApp, throughOwners } from "./connect-update.ts";
+import { describeUpdated } from "./describe-updated.ts";
 import { reportGenerations } from "./generations.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { findNamedCvms } from "./prepare-updates.ts";
@@ -23,16 +23,8 @@ async function update(io: TaskIo, args: UpdateArguments, host: CommandHost): Pro
   const mode = chooseMode(args);
   if (mode.kind === "commit") return (await import("./update-commit.ts")).commitPlanned(io, args, host, mode.plan);
   if (mode.kind === "prepare") return (await import("./update-prepare.ts")).prepareForOwners(io, args, host, mode.plan);
-  try {
-    return await updateNow(io, args, host);
-  } catch (error) {
-    const isOfContract = isDstackError(error) && error.context.ownerKind !== undefined;
-    throw isOfContract ? Object.assign(error, { nextStep: throughOwners }) : error;
-  }
+  return updateNow(io, args, host);
 }
-
-const throughOwners =
-  "The owner is a contract, so others must allow the hash first. Give the same options again with --prepare --plan FILE: this prepares the update and writes what they sign. When they have executed it: dstack update --commit --plan FILE --wait.";
 
 async function updateNow(io: TaskIo, args: UpdateArguments, host: CommandHost): Promise<TaskOutcome> {
   const choices = parseSending(args, host.settings);
@@ -50,7 +42,7 @@ async function updateNow(io: TaskIo, args: UpdateArguments, host: CommandHost): 
     contracts,
     request,
     rollback,
-    app: _,
+    app: ofCvm,
     ...connected
   } = await connectUpdate(io, host, { args, app, request: asked });
   if (args.dryRun) {
@@ -70,6 +62,7 @@ async function updateNow(io: TaskIo, args: UpdateArguments, host: CommandHost): 
   showRecorded(io.output, ledger);
   const print = createUpdateOutput(io.output, told);
   let price: PriceEstimate | null = null;
+  let isKept = false;
   const result = await updateCvm({
     ...request,
     ...connected,
@@ -78,8 +71,11 @@ async function updateNow(io: TaskIo, args: UpdateArguments, host: CommandHost): 
     ...createSending(io, { client: connected.chain }, { choices, ledger, account: connected.account }),
     onStep: (event) => {
       if (event.kind === "finished" && event.step === "readChain") price = event.result.price ?? null;
+      if (event.kind === "finished" && event.step === "patch") isKept = true;
       print(event);
     },
+  }).catch(async (error: unknown) => {
+    throw await throughOwners(error, ofCvm, { isKept });
   });
   return {
     result: { ...result, price, ...reportGenerations(contracts), rollback },
@@ -96,7 +92,9 @@ interface ShowParameters {
 
 function show(output: Output, result: UpdateResult, { named, told }: ShowParameters): void {
   output.line(`\n${describe(result, named)}`);
-  const { allowedDevice, warnings } = result;
+  const { allowedDevice, registration, warnings } = result;
+  if (registration === "already-registered")
+    output.line("The app allowed the compose hash before, so no transaction was needed for it.");
   if (allowedDevice !== undefined) output.line(`Allowed device ${allowedDevice.deviceId}, named by the cloud.`);
   for (const warning of warnings) if (!told.has(warning)) output.line(`Warning: ${warning}`);
 }
@@ -123,23 +121,7 @@ function showRecorded(output: Output, ledger: Ledger): void {
       );
 }
 
-const sentences: Readonly<
-  Record<UpdateResult["outcome"] | UpdatePlan["outcome"], (cvm: string, hash: string) => string>
-> = {
-  updated: (cvm, hash) => `${cvm} was updated, and runs ${hash}.`,
-  environmentReplaced: (cvm, hash) => `${cvm} has its new environment, and still runs ${hash}.`,
-  unchanged: (cvm, hash) => `${cvm} already runs ${hash}. Nothing is left to do.`,
-  confirmed: (cvm, hash) =>
-    `The cloud has accepted the update of ${cvm} to ${hash}. It now restarts the CVM; --wait waits until that is done.`,
-  planned: (cvm, hash) => `${cvm} would be updated to ${hash}.`,
-};
-
 /** The result in a sentence, with the name that the user gave and the id that the cloud gave. */
-function describe(
-  { outcome, cvm, composeHash }: Pick<UpdateResult | UpdatePlan, "outcome" | "cvm" | "composeHash">,
-  named: string,
-): string {
-  const hash =
-    composeHash === undefined ? "a compose file whose hash the cloud does not show" : `compose hash ${composeHash}`;
-  return sentences[outcome](named === cvm ? cvm : `${named} (${cvm})`, hash);
+function describe(result: UpdateResult | UpdatePlan, named: string): string {
+  return describeUpdated(result, named === result.cvm ? named : `${named} (${result.cvm})`);
 }

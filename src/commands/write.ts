@@ -310,6 +310,11 @@ export function commandsAfter(
   if (update === undefined) return [];
   return [
     "\nThe CVMs change with the commit, which runs where the update was prepared:",
-    `  next    npx hardhat dstack update --commit --plan ${shellWord(file)} --network ${network} --wait`,
+    `  next    ${commitCommand(file, network)}`,
   ];
+}
+
+/** The command that finishes a prepared update. */
+export function commitCommand(file: string, network: string): string {
+  return `npx hardhat dstack update --commit --plan ${shellWord(file)} --network ${network} --wait`;
 }

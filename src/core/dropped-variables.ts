@@ -1,5 +1,5 @@
 import { parseComposeYaml } from "./docker-compose.ts";
-import { variablesWithin } from "./lint/compose-rules.ts";
+import { neededVariables, variablesWithin } from "./lint/compose-rules.ts";
 
 /** A variable that a new environment no longer sets. */
 export interface DroppedVariable {
@@ -31,10 +31,27 @@ export function findDroppedVariables(parameters: FindDroppedVariablesParameters)
     .toSorted((one, other) => Number(other.isUsed) - Number(one.isUsed));
 }
 
+export interface FindUnsetVariablesParameters extends FindDroppedVariablesParameters {
+  /** Names that the document allows. */
+  readonly allowed: readonly string[];
+}
+
+/**
+ * Returns the allowed variables that the compose file needs, and that neither the new environment sets nor the one before
+ * did: those are dropped variables.
+ */
+export function findUnsetVariables(parameters: FindUnsetVariablesParameters): readonly string[] {
+  const { allowed, before, after, dockerCompose } = parameters;
+  const names = allowed.filter((name) => !after.includes(name) && !before.includes(name));
+  if (names.length === 0) return [];
+  const needed = usedVariables(dockerCompose ?? "", neededVariables);
+  return needed.filter((name) => names.includes(name));
+}
+
 /** Returns nothing if the file cannot be parsed. Other checks report that problem. */
-function usedVariables(text: string): readonly string[] {
+function usedVariables(text: string, within = variablesWithin): readonly string[] {
   try {
-    return variablesWithin(parseComposeYaml(text));
+    return within(parseComposeYaml(text));
   } catch {
     return [];
   }

@@ -77,8 +77,8 @@ const replaceOption = optional(
   "If the base fee rises, replace the transaction without asking, for at most this price per gas, in gwei",
 );
 
-/** A task that sends transactions and asks nothing before. */
-export function payingTask(id: string[], description: string) {
+/** A task that sends transactions, with the options that all of them have. */
+export function sendingTask(id: string[], description: string) {
   return task(id, description)
     .addOption(maxFeeOption)
     .addOption(priorityFeeOption)
@@ -87,12 +87,8 @@ export function payingTask(id: string[], description: string) {
     .addOption(transactionHashOption)
     .addOption(ledgerOption)
     .addFlag(dryRunFlag)
+    .addFlag(yesFlag)
     .addFlag(jsonFlag);
-}
-
-/** A task that sends transactions, with the options that all of them have. */
-export function sendingTask(id: string[], description: string) {
-  return payingTask(id, description).addFlag(yesFlag);
 }
 
 /** A task that changes an app or a KMS as its owner: it sends the changes, or writes them as a plan. */

@@ -13,7 +13,6 @@ import {
   jsonFlag,
   kmsOption,
   optional,
-  payingTask,
   sendingTask,
   several,
   storeOption,
@@ -96,7 +95,7 @@ export const bootCheckTasks = [
 ];
 
 export const updateTasks = [
-  payingTask(
+  sendingTask(
     ["dstack", "update"],
     withExample(
       "Updates a CVM: sends the change to the cloud, compares the cloud's compose hash with the computed one, allows device and hash on chain, and confirms to the cloud; if it was interrupted, the same command continues",

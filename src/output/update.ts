@@ -32,6 +32,9 @@ export function createUpdateOutput(output: Output, told: Set<string> = new Set()
         output.detail("", `the cloud waits until block ${blockNumber} is ${tag}, usually ${formatDuration(typicalMs)}`);
         return;
       }
+      case "preparingAgain":
+        output.line(`  ! ${"prepare again".padEnd(22)} ${preparedAgain}`);
+        return;
       case "finished":
         if (event.step === "pay") {
           for (const payment of event.result.payments)
@@ -47,6 +50,9 @@ export function createUpdateOutput(output: Output, told: Set<string> = new Set()
     }
   };
 }
+
+const preparedAgain =
+  "The cloud no longer has the prepared update: it was used, has expired, or a newer one replaced it. The same change is prepared again.";
 
 type FinishedEvent = Extract<UpdateEvent, { kind: "finished" }>;
 
@@ -110,9 +116,7 @@ function describeProof({ proof, composeHash, form }: StepResults["proveDocument"
 function remarksOf(event: FinishedEvent): (readonly [what: string, text: string])[] {
   switch (event.step) {
     case "buildDocument":
-      return describeWarnings({ droppedVariables: event.result.droppedVariables }).map(
-        (text) => ["warning", text] as const,
-      );
+      return describeWarnings(event.result).map((text) => ["warning", text] as const);
     case "proveDocument":
       return describeWarnings({ documentProof: event.result.proof }).map((text) => ["warning", text] as const);
     case "encryptEnvironment":

@@ -75,21 +75,22 @@ export async function runCommit(
     throw await overtaken(run, target, update);
   let transactionHash = await findRegistration(run, target, update, findTransaction);
   const { record, isReopened } = openUpdate(run, target, { composeHash, environment });
-  const submit = createSubmit(run, target, update);
+  const submission = createSubmit(run, target, update);
   const confirmed = await submitUntilAccepted(run, target, {
     ...{ answer: update, record },
-    submit: () => submit(transactionHash),
+    submit: () => submission.submit(transactionHash),
     lookAgain: async () => {
       transactionHash = await findRegistration(run, target, update, findTransaction);
     },
   });
   const { waitForRollover } = run.settings;
-  if (waitForRollover) {
-    await followRollover(run, target, { record: confirmed });
-    advance(run, confirmed, { status: "completed" });
-  }
-  const outcome = waitForRollover ? outcomeOf(update) : "confirmed";
-  return describe(run, target, update, { outcome, isResumed: isReopened, correlationId: confirmed.correlationId });
+  const after = waitForRollover ? await followRollover(run, target, { record: confirmed }) : undefined;
+  if (waitForRollover) advance(run, confirmed, { status: "completed" });
+  return describe(run, target, update, {
+    outcome: waitForRollover ? outcomeOf(update) : "confirmed",
+    ...{ isResumed: isReopened, correlationId: confirmed.correlationId, status: after?.status },
+    ...{ registration: transactionHash, isPreparedAgain: submission.isPreparedAgain() },
+  });
 }
 
 function outcomeOf({ composeHash, previousComposeHash }: PreparedUpdate): UpdateResult["outcome"] {
@@ -123,7 +124,10 @@ function describe(
   run: UpdateRun,
   target: UpdateTarget,
   { composeHash, previousComposeHash }: PreparedUpdate,
-  ended: Pick<UpdateResult, "outcome" | "isResumed"> & { readonly correlationId: string | null | undefined },
+  ended: Pick<UpdateResult, "outcome" | "isResumed"> &
+    Partial<Pick<UpdateResult, "status" | "registration" | "isPreparedAgain">> & {
+      readonly correlationId: string | null | undefined;
+    },
 ): UpdateResult {
   const correlationId = ended.correlationId ?? undefined;
   return describeResult(run, { ...ended, target, composeHash, previousComposeHash, correlationId });
@@ -163,7 +167,8 @@ function findRegistration(
 function createSubmit(run: UpdateRun, target: UpdateTarget, update: PreparedUpdate) {
   const { composeHash } = update;
   let { token } = update;
-  return async (transactionHash: RegistrationProof): Promise<string> => {
+  let isPreparedAgain = false;
+  const submit = async (transactionHash: RegistrationProof): Promise<string> => {
     const commit = async (token: string) => {
       const { correlationId } = await run.cloud.commit(run.request.cvm, { token, composeHash, transactionHash });
       return correlationId;
@@ -173,6 +178,8 @@ function createSubmit(run: UpdateRun, target: UpdateTarget, update: PreparedUpda
         return await commit(token);
       } catch (error) {
         if (!(error instanceof HashExpiredError)) throw error;
+        isPreparedAgain = true;
+        run.emitter.emit({ kind: "preparingAgain", step: "confirm" });
       }
     }
     const again = await prepare(run, target, update.draft);
@@ -181,6 +188,7 @@ function createSubmit(run: UpdateRun, target: UpdateTarget, update: PreparedUpda
     token = again.token;
     return commit(token);
   };
+  return { submit, isPreparedAgain: () => isPreparedAgain };
 }
 
 async function changed(

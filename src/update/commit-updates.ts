@@ -4,11 +4,11 @@ import type { PreparedUpdate } from "./prepare-update.ts";
 import type { UpdateResult } from "./run.ts";
 
 export interface CommitUpdatesParameters extends Omit<CommitUpdateParameters, "update"> {
-  /** In the order in which the CVMs restart. */
-  readonly updates: readonly PreparedUpdate[];
+  /** In the order in which the CVMs restart. Those that are done are left out, and an error names them as done. */
+  readonly updates: readonly (PreparedUpdate & { readonly isDone?: boolean | undefined })[];
   /** Called before each CVM. */
   readonly onStart?: ((update: PreparedUpdate) => void) | undefined;
-  /** Called after each CVM that runs its new document. */
+  /** Called after each CVM that has its new document. */
   readonly onDone?: ((update: PreparedUpdate) => void | Promise<void>) | undefined;
 }
 
@@ -31,18 +31,20 @@ export async function commitUpdates(parameters: CommitUpdatesParameters): Promis
   const isRolling = updates.length > 1;
   const waitForRollover = isRolling || shared.waitForRollover;
   const results: UpdateResult[] = [];
-  for (const [index, update] of updates.entries()) {
+  const left = updates.filter(({ isDone }) => isDone !== true);
+  const done: PreparedUpdate[] = updates.filter(({ isDone }) => isDone === true);
+  for (const [index, { isDone: _, ...update }] of left.entries()) {
     onStart?.(update);
     try {
       const result = await commitUpdate({ ...shared, waitForRollover, update });
       results.push(result);
+      done.push(update);
       if (result.outcome !== "confirmed") await onDone?.(update);
     } catch (error) {
       if (!isRolling || !isDstackError(error)) throw error;
-      const namesOf = (some: readonly PreparedUpdate[]) => some.map(({ name, cvm }) => `${name} (${cvm})`);
-      const [done, left] = [namesOf(updates.slice(0, index)), namesOf(updates.slice(index + 1))];
-      const [failed = update.cvm] = namesOf([update]);
-      throw new RollingUpdateStoppedError({ done, failed, left }, error);
+      const nameOf = ({ name, cvm }: PreparedUpdate) => `${name} (${cvm})`;
+      const names = { done: done.map(nameOf), failed: nameOf(update), left: left.slice(index + 1).map(nameOf) };
+      throw new RollingUpdateStoppedError(names, error);
     }
   }
   return results;

@@ -87,6 +87,7 @@ class LedgerPayments implements PaymentPort {
     const recorded = await Promise.all(payments.map((payment) => this.#find(payment)));
     for (const [index, payment] of payments.entries())
       await this.#senderOf(recorded[index]?.from ?? this.#requireSigner([payment]), payment);
+    if (payments.length === 0) await this.#openEarlier();
     await this.#abandon(recorded);
     const senders = [...this.#senders.values()];
     const isLeft = (sender: Sender) => sender.readRecorded().own.some(({ state }) => state === "open");
@@ -186,6 +187,17 @@ class LedgerPayments implements PaymentPort {
     const outcome = await readOutcome(context, open, { isDue: true });
     const fees = { maxFeePerGas, maxPriorityFeePerGas };
     if (outcome === undefined) await cancelTransaction(this.#client, { ledger, account, chainId, nonce, ...fees });
+  }
+
+  /** An earlier run of this update may have paid for the device alone, and then ended. */
+  async #openEarlier(): Promise<void> {
+    const { key, appId, composeHash } = this.#update;
+    const wanted = addComposeHashCall({ appId, composeHash });
+    for (const batch of this.#parameters.ledger.batches({ isOpen: true })) {
+      const { purpose, signer, calls } = batch;
+      const isOurs = purpose.kind === "update" && purpose.cvm === key && signer === this.#signer;
+      if (isOurs && calls.every((call) => isSameCall(call, wanted))) await this.#senderOf(signer, batch);
+    }
   }
 
   /** What an earlier run of this update paid for, besides the given payments: the device. */

@@ -43,6 +43,8 @@ export interface StepResults {
     readonly composeHash: ComposeHash;
     readonly isUnchanged: boolean;
     readonly droppedVariables: readonly DroppedVariable[];
+    /** Variables that the compose file needs, and that the given environment does not set. */
+    readonly unsetNames: readonly string[];
   };
   proveDocument: {
     readonly proof: DocumentProof;
@@ -113,6 +115,8 @@ export type UpdateEvent =
       readonly blockNumber: bigint;
       readonly typicalMs: number;
     }
+  /** The cloud no longer has what was prepared (466), so the same change is prepared again before it is committed. */
+  | { readonly kind: "preparingAgain"; readonly step: UpdateStep }
   /** What happens to a transaction from its sending to its end. */
   | { readonly kind: "transaction"; readonly step: UpdateStep; readonly event: SenderEvent }
   | Finished[UpdateStep];

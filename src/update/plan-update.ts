@@ -23,6 +23,8 @@ export interface UpdatePlan
   extends Pick<UpdateResult, "cvm" | "appId" | "keyProof" | "documentProof" | "droppedVariables" | "warnings"> {
   /** `unchanged`: the CVM already runs the requested compose. */
   readonly outcome: "planned" | "unchanged";
+  /** The CVM's status, as the cloud names it. */
+  readonly status: string;
   /** Null for a CVM whose KMS keeps its policy off chain. */
   readonly chainId: number | null;
   /** Hash of the requested document, computed here. */
@@ -54,9 +56,9 @@ export async function planUpdate(parameters: PlanUpdateParameters): Promise<Upda
   const run: UpdateRun = { ...given, request: await checkRequest(given.request) };
   const target = await readCvm(run);
   const document = await buildDocument(run, target);
-  const { composeHash, droppedVariables, isUnchanged } = document;
+  const { composeHash, droppedVariables, unsetNames, isUnchanged } = document;
   const plan = {
-    ...{ cvm: target.id, appId: target.appId, chainId: target.chainId ?? null },
+    ...{ cvm: target.id, appId: target.appId, chainId: target.chainId ?? null, status: target.status },
     ...{ composeHash, previousComposeHash: target.composeHash, droppedVariables },
   };
   if (isUnchanged && run.request.environment === undefined) {
@@ -69,7 +71,7 @@ export async function planUpdate(parameters: PlanUpdateParameters): Promise<Upda
   return {
     ...plan,
     ...{ keyProof, documentProof, outcome: "planned" },
-    warnings: describeWarnings({ keyProof, documentProof, droppedVariables, ...doubtsAbout(run.request) }),
+    warnings: describeWarnings({ keyProof, documentProof, droppedVariables, unsetNames, ...doubtsAbout(run.request) }),
     planned: price === undefined ? [] : ["addComposeHash"],
     price: price ?? null,
   };

@@ -83,7 +83,7 @@ export interface CloudPort {
     parameters: { readonly appId: AppId; readonly kmsPublicKey: Hex | undefined },
   ): Promise<string>;
   patch(cvm: string, draft: UpdateDraft): Promise<PatchAnswer>;
-  confirm(cvm: string, composeHash: ComposeHash, transactionHash: TransactionHash): Promise<PatchAnswer>;
+  confirm(cvm: string, composeHash: ComposeHash, transactionHash: RegistrationProof): Promise<PatchAnswer>;
   /** Like `patch`, but if a hash must be allowed first, the cloud keeps the update for `commit`. */
   prepare(cvm: string, draft: UpdateDraft): Promise<PatchAccepted | PreparedAnswer>;
   /** @throws HashExpiredError if the token was used, has expired or was superseded */

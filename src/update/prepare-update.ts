@@ -54,6 +54,8 @@ export interface PrepareUpdateResult
   readonly outcome: "prepared" | "unchanged" | "applied";
   readonly cvm: string;
   readonly name: string;
+  /** The CVM's status, as the cloud names it. */
+  readonly status: string;
   readonly composeHash: ComposeHash;
   /** Undefined unless the outcome is `prepared`. */
   readonly update: PreparedUpdate | undefined;
@@ -91,8 +93,9 @@ export async function runPrepare(given: UpdateRun): Promise<PrepareUpdateResult>
   if (document.isUnchanged && run.request.environment === undefined) return describe("unchanged", target, document);
   const documentProof = await proveDocument(run, target, document);
   const encrypted = await encryptEnvironment(run, target);
-  const { droppedVariables } = document;
-  const findings = { keyProof: encrypted?.proof, documentProof, droppedVariables, ...doubtsAbout(run.request) };
+  const { droppedVariables, unsetNames } = document;
+  const names = { droppedVariables, unsetNames, ...doubtsAbout(run.request) };
+  const findings = { keyProof: encrypted?.proof, documentProof, ...names };
   const draft = draftOf(run, document, encrypted?.payload);
   // The cloud would apply a change of the environment alone at once.
   const answer = document.isUnchanged ? undefined : await prepare(run, target, draft);
@@ -116,13 +119,13 @@ export async function runPrepare(given: UpdateRun): Promise<PrepareUpdateResult>
 
 function describe(
   outcome: PrepareUpdateResult["outcome"],
-  { id, name }: UpdateTarget,
+  { id, name, status }: UpdateTarget,
   { composeHash }: RequestedDocument,
   findings: RunFindings = {},
 ): PrepareUpdateResult {
   const { keyProof, documentProof, droppedVariables = [] } = findings;
   return {
-    ...{ outcome, cvm: id, name, composeHash, keyProof, documentProof, droppedVariables },
+    ...{ outcome, cvm: id, name, status, composeHash, keyProof, documentProof, droppedVariables },
     ...{ warnings: describeWarnings(findings), update: undefined, needed: [] },
   };
 }

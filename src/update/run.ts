@@ -10,7 +10,7 @@ import {
   type TransactionHash,
 } from "../core/ids.ts";
 import type { DocumentProof, KeyProof, StepResults, UpdateEmitter, UpdateStep, ValueDoubts } from "./events.ts";
-import type { CvmSnapshot, Payment, UpdatePorts } from "./ports.ts";
+import type { CvmSnapshot, Payment, RegistrationProof, UpdatePorts } from "./ports.ts";
 import type { CvmKey } from "./progress.ts";
 
 /** What the caller wants to change. A field that is left out keeps its present value. */
@@ -149,6 +149,15 @@ export interface UpdateResult {
   readonly appId: AppId;
   readonly composeHash: ComposeHash | undefined;
   readonly previousComposeHash: ComposeHash | undefined;
+  /** The CVM's status when the cloud was last asked. A `stopped` CVM boots with `composeHash` at its next start. */
+  readonly status: string;
+  /**
+   * How the cloud was to verify that the app allows the hash: by this transaction, or `already-registered`, by the
+   * contract's state alone, because the app allowed the hash before. Undefined if this run did not confirm a hash.
+   */
+  readonly registration: RegistrationProof | undefined;
+  /** Whether the cloud no longer had what was prepared, so that `commitUpdate` prepared the same change again. */
+  readonly isPreparedAgain: boolean;
   /** The transactions this update needed, in the order they were mined. */
   readonly transactions: readonly Payment[];
   /** The cloud's id for support tickets. */
@@ -176,6 +185,10 @@ export interface DescribeResultParameters {
   readonly correlationId?: string | undefined;
   readonly payments?: readonly Payment[];
   readonly isResumed: boolean;
+  /** @default as `target` has it */
+  readonly status?: string | undefined;
+  readonly registration?: RegistrationProof | undefined;
+  readonly isPreparedAgain?: boolean | undefined;
 }
 
 export function describeResult(run: UpdateRun, parameters: DescribeResultParameters): UpdateResult {
@@ -187,6 +200,9 @@ export function describeResult(run: UpdateRun, parameters: DescribeResultParamet
     appId: target.appId,
     composeHash: parameters.composeHash ?? target.composeHash,
     previousComposeHash: parameters.previousComposeHash ?? target.composeHash,
+    status: parameters.status ?? target.status,
+    registration: parameters.registration,
+    isPreparedAgain: parameters.isPreparedAgain === true,
     transactions: payments,
     correlationId,
     isResumed,
@@ -204,6 +220,7 @@ export interface RunFindings extends Partial<ValueDoubts> {
   readonly keyProof?: KeyProof | undefined;
   readonly documentProof?: DocumentProof | undefined;
   readonly droppedVariables?: readonly DroppedVariable[];
+  readonly unsetNames?: readonly string[];
 }
 
 /** Adds to the result what the run learned, and the warnings about it. */
@@ -214,7 +231,8 @@ export function withFindings(result: UpdateResult, findings: RunFindings): Updat
 
 /** Warnings about what a run learned, in sentences. */
 export function describeWarnings(findings: RunFindings): readonly string[] {
-  const { keyProof, documentProof, droppedVariables = [], emptyNames = [], backslashNames = [] } = findings;
+  const { keyProof, documentProof, droppedVariables = [], unsetNames = [] } = findings;
+  const { emptyNames = [], backslashNames = [] } = findings;
   return [
     ...(documentProof === "none"
       ? [
@@ -226,6 +244,7 @@ export function describeWarnings(findings: RunFindings): readonly string[] {
         ? `The compose file uses ${name}, which was set before and is no longer set.`
         : `${name} was set before and is no longer set.`,
     ),
+    ...unsetNames.map((name) => `The compose file needs ${name}, which the given environment does not set.`),
     ...emptyNames.map((name) => `${name} is set to an empty value.`),
     ...backslashNames.map(
       (name) => `The value of ${name} ends with a backslash (\\), which some versions of the guest read wrongly.`,

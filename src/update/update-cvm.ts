@@ -1,7 +1,7 @@
 import { connectUpdate, type UpdateCvmParameters } from "./connect.ts";
 import type { PatchAccepted, RegistrationRequired } from "./ports.ts";
 import { describeResult, type UpdateResult, type UpdateRun, type UpdateTarget, withFindings } from "./run.ts";
-import { confirm } from "./steps/confirm.ts";
+import { confirm, registrationOf } from "./steps/confirm.ts";
 import {
   buildDocument,
   checkHash,
@@ -14,7 +14,7 @@ import {
 } from "./steps/document.ts";
 import { advance, concludeEarlierRun, finishEarlierRun, openUpdate } from "./steps/earlier-run.ts";
 import { followRollover } from "./steps/follow-rollover.ts";
-import { awaitFinality, pay, planPayments } from "./steps/payments.ts";
+import { awaitFinality, pay, planPayments, requirePayer } from "./steps/payments.ts";
 import { readCvm } from "./steps/read-cvm.ts";
 import { checkRequest } from "./trust.ts";
 
@@ -48,11 +48,12 @@ export async function runUpdate(given: UpdateRun): Promise<UpdateResult> {
     return describeResult(run, { outcome: "unchanged", target, isResumed: false });
   }
   const documentProof = document.isUnchanged ? undefined : await proveDocument(run, target, document);
+  if (!document.isUnchanged) await requirePayer(run, target, document);
   const encrypted = await encryptEnvironment(run, target);
   const answer = await patch(run, target, draftOf(run, document, encrypted?.payload));
   const findings = {
     keyProof: encrypted?.proof,
-    droppedVariables: document.droppedVariables,
+    ...{ droppedVariables: document.droppedVariables, unsetNames: document.unsetNames },
     ...doubtsAbout(run.request),
   };
   if (answer.kind === "accepted") {
@@ -64,7 +65,7 @@ export async function runUpdate(given: UpdateRun): Promise<UpdateResult> {
   return withFindings(result, { ...findings, documentProof: proof });
 }
 
-/** An update that must be paid for: its hash must be allowed on chain before the cloud continues. */
+/** The app must allow the hash before the cloud continues. What the app allows already is not paid for. */
 async function registerAndConfirm(
   run: UpdateRun,
   target: UpdateTarget,
@@ -80,12 +81,12 @@ async function registerAndConfirm(
   const paid = await pay(run, payments, planned);
   const confirmed = await confirm(run, target, { answer, record, payments, paid });
   const { waitForRollover } = run.settings;
-  if (waitForRollover) await followRollover(run, target, { record: confirmed });
-  const final = await awaitFinality(run, payments);
+  const after = waitForRollover ? await followRollover(run, target, { record: confirmed }) : undefined;
+  const final = paid.length === 0 ? [] : await awaitFinality(run, payments);
   if (waitForRollover) advance(run, confirmed, { status: "completed" });
   return describeResult(run, {
     outcome: waitForRollover ? "updated" : "confirmed",
-    ...{ target, composeHash, payments: final },
+    ...{ target, composeHash, payments: final, status: after?.status, registration: registrationOf(final) },
     correlationId: confirmed.correlationId ?? undefined,
     isResumed: isReopened || paid.some(({ isFromRecord }) => isFromRecord),
   });
@@ -109,8 +110,8 @@ async function followAccepted(
       isResumed: false,
     });
   }
-  const { composeHash = expected } = await followRollover(run, target, { record, document });
+  const { composeHash = expected, status } = await followRollover(run, target, { record, document });
   advance(run, record, { status: "completed" });
   const outcome = document.isUnchanged ? "environmentReplaced" : "updated";
-  return describeResult(run, { outcome, target, composeHash, correlationId, isResumed: false });
+  return describeResult(run, { outcome, target, composeHash, correlationId, status, isResumed: false });
 }

@@ -201,25 +201,25 @@ export const eoaOwner: LintRule = {
 export const cvmWouldNotBoot: LintRule = {
   name: "cvm-would-not-boot",
   severity: "warning",
-  summary: "A CVM runs a compose hash, or on a device, that is no longer allowed: its next boot will be refused.",
+  summary: "A CVM has a compose hash, or is on a device, that is no longer allowed: its next boot will be refused.",
   check: ({ app, cvms = [] }) => {
     const { composeHashes, devices, allowAnyDevice } = app?.policy ?? {};
     const lacks = (list: readonly string[] | undefined, value: string | undefined) =>
       list !== undefined && value !== undefined && !list.some((item) => item.toLowerCase() === value.toLowerCase());
-    return cvms.flatMap(({ name, composeHash, deviceId, isHashAllowed, isDeviceListed }) => [
+    return cvms.flatMap(({ name, status, composeHash, deviceId, isHashAllowed, isDeviceListed }) => [
       ...((isHashAllowed === undefined ? lacks(composeHashes, composeHash) : !isHashAllowed)
         ? [
             {
-              message: `${name} runs compose hash ${composeHash}, which is not allowed.`,
-              advice: "It runs until it is restarted. Allow the hash, or update the CVM.",
+              message: `${withStatus(name, status)} ${status === "running" ? "runs" : "has"} compose hash ${composeHash}, which is not allowed.`,
+              advice: `${nextBoot(status)} Allow the hash, or update the CVM.`,
             },
           ]
         : []),
       ...(allowAnyDevice === false && (isDeviceListed === undefined ? lacks(devices, deviceId) : !isDeviceListed)
         ? [
             {
-              message: `${name} runs on device ${deviceId}, which is not allowed.`,
-              advice: "It runs until it is restarted. Allow the device.",
+              message: `${withStatus(name, status)} ${status === "running" ? "runs" : "is"} on device ${deviceId}, which is not allowed.`,
+              advice: `${nextBoot(status)} Allow the device.`,
             },
           ]
         : []),
@@ -280,6 +280,15 @@ export const pendingOwner: LintRule = {
         ],
 };
 
+/** A CVM, with its status unless it runs. */
+function withStatus(name: string, status: string | undefined): string {
+  return status === undefined || status === "running" ? name : `${name}, which is ${status},`;
+}
+
+function nextBoot(status: string | undefined): string {
+  return status === "running" ? "It runs until it is restarted." : "Its next boot will be refused.";
+}
+
 /** Versions of guests, oldest first. */
 type Version = readonly [major: number, minor: number, patch: number];
 
@@ -299,14 +308,14 @@ export const guestTooOld: LintRule = {
       const severity = kms?.generation?.hasKeyEpochs ? "warning" : "note";
       if (isOlder(version, rotationNeeds)) {
         return {
-          message: `${name} runs guest OS ${osVersion}: after a rotation of the KMS's keys it opens neither its disk nor its environment.`,
+          message: `${name} has guest OS ${osVersion}: after a rotation of the KMS's keys it opens neither its disk nor its environment.`,
           advice: `Move it to guest OS ${rotationNeeds.join(".")} or newer before an epoch is advanced.`,
           severity,
         };
       }
       return tickets !== undefined && isOlder(version, tickets)
         ? {
-            message: `${name} runs guest OS ${osVersion}, which cannot use launch tickets.`,
+            message: `${name} has guest OS ${osVersion}, which cannot use launch tickets.`,
             advice: `Move it to guest OS ${tickets.join(".")} or newer before launch tickets are required.`,
           }
         : [];

@@ -167,6 +167,31 @@ export const imageFromVariable: LintRule = {
     ),
 };
 
+/** Set by Docker Compose, by the guest, or by every shell. */
+const setElsewhere = /^(?:(?:DSTACK|COMPOSE|DOCKER)_\w*|HOME|HOSTNAME|PATH|PWD|SHELL|USER)$/;
+
+export const unsetVariable: LintRule = {
+  name: "unset-variable",
+  severity: "warning",
+  summary:
+    "The compose file needs a variable that is not in allowed_envs, so the guest discards it: it has no value on the CVM.",
+  check: ({ document }) => {
+    const inSources = listCodeSources(document).flatMap(({ variables }) => variables); // image-from-variable reports them
+    const script = wordsOf(document?.pre_launch_script ?? "");
+    return neededVariables(readFile(document).file)
+      .filter((name) => !document?.allowed_envs?.includes(name) && !inSources.includes(name))
+      .filter((name) => !script.has(name) && !setElsewhere.test(name))
+      .map((name) => ({
+        message: `The compose file needs ${name}, which nothing sets: it is not in allowed_envs.`,
+        advice: `Set it in the environment, or give it a default in the compose file: \${${name}:-…}.`,
+      }));
+  },
+};
+
+function wordsOf(script: string): ReadonlySet<string> {
+  return new Set(script.match(/\w+/g));
+}
+
 export const builtOnCvm: LintRule = {
   name: "built-on-cvm",
   severity: "warning",
@@ -327,10 +352,27 @@ function variablesOf(text: string): string[] {
 
 /** Returns the variables that a part of a compose file uses, each once. */
 export function variablesWithin(value: unknown): string[] {
+  return collectVariables(value, variablesOf);
+}
+
+/** Returns the variables that a part of a compose file uses without a default, each once. */
+export function neededVariables(value: unknown): string[] {
+  return collectVariables(value, (text) => variablesOf(withoutDefaults(text)));
+}
+
+/** `${NAME:-default}` or `${NAME:+alternative}`, with at most one level of braces inside. */
+const withDefault = /\$\{[A-Za-z_]\w*:?[-+](?:[^{}]|\$\{[^{}]*\})*\}/g;
+
+function withoutDefaults(text: string): string {
+  const shorter = text.replaceAll("$$", "").replace(withDefault, "");
+  return shorter === text ? text : withoutDefaults(shorter);
+}
+
+function collectVariables(value: unknown, namesIn: (text: string) => readonly string[]): string[] {
   const used = new Set<string>();
   const seen = new Set<object>();
   const walk = (inner: unknown): void => {
-    if (typeof inner === "string") for (const name of variablesOf(inner)) used.add(name);
+    if (typeof inner === "string") for (const name of namesIn(inner)) used.add(name);
     if (typeof inner !== "object" || inner === null || seen.has(inner)) return;
     seen.add(inner); // YAML anchors can put one object in several places
     for (const [key, item] of Object.entries(inner)) {

@@ -28,6 +28,7 @@ import {
   otherFile,
   providerProgram,
   unreadableCompose,
+  unsetVariable,
 } from "./compose-rules.ts";
 import type { LintRule, LintSeverity, LintSubject } from "./rule.ts";
 
@@ -196,6 +197,7 @@ export const lintRules: readonly LintRule[] = [
   providerProgram,
   mountedProgram,
   commandFromVariable,
+  unsetVariable,
   implementationDrift,
   nothingBoots,
   cvmWouldNotBoot,

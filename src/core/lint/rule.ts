@@ -63,6 +63,8 @@ export interface LintedKms {
 
 export interface LintedCvm {
   readonly name: string;
+  /** As the cloud names it: `running`, `stopped` or another. Undefined if it is not known. */
+  readonly status?: string | undefined;
   readonly composeHash?: Hex | undefined;
   /** The machine it runs on. */
   readonly deviceId?: Hex | undefined;

@@ -7,7 +7,7 @@ import {
   isDstackError,
   TransactionNotVerifiedError,
 } from "../../errors/index.ts";
-import type { Payment, PaymentPort, RegistrationRequired } from "../ports.ts";
+import type { Payment, PaymentPort, RegistrationProof, RegistrationRequired } from "../ports.ts";
 import type { UpdateRecord } from "../progress.ts";
 import { type UpdateRun, type UpdateTarget, withStep } from "../run.ts";
 import { advance } from "./earlier-run.ts";
@@ -17,13 +17,13 @@ export interface Registered {
   readonly answer: RegistrationRequired;
   readonly record: UpdateRecord;
   readonly payments: PaymentPort;
-  /** One of them allows the hash. */
+  /** If none of them allows the hash, the app allowed it before. */
   readonly paid: readonly Payment[];
 }
 
 /**
- * Phase 2: gives the cloud the transaction it asked for. Repeats this while the cloud's view of the chain may be
- * behind. Returns the record with the cloud's correlation id.
+ * Phase 2: gives the cloud the transaction that allowed the hash, or tells it that the app allows the hash already.
+ * Repeats this while the cloud's view of the chain may be behind. Returns the record with the cloud's correlation id.
  *
  * @throws HashExpiredError, TransactionNotVerifiedError, HashNotAllowedError, CloudUnreachableError
  */
@@ -116,13 +116,16 @@ async function confirmOnce(
   { composeHash }: RegistrationRequired,
   paid: readonly Payment[],
 ): Promise<string> {
-  const proof = paid.find(({ step }) => step === "addComposeHash");
-  if (proof === undefined) throw new TypeError("The hash of an update is paid for before it is confirmed.");
-  const answer = await cloud.confirm(request.cvm, composeHash, proof.transactionHash);
+  const answer = await cloud.confirm(request.cvm, composeHash, registrationOf(paid));
   if (answer.kind === "accepted") return answer.correlationId;
   // The cloud asks for the registration again, so in its view the contract does not allow the hash yet.
   const { correlationId } = answer;
   throw new HashNotAllowedError({ method: "PATCH", path: `/cvms/${request.cvm}`, status: 465, correlationId });
+}
+
+/** What proves to the cloud that the app allows the hash. */
+export function registrationOf(paid: readonly Payment[]): RegistrationProof {
+  return paid.find(({ step }) => step === "addComposeHash")?.transactionHash ?? "already-registered";
 }
 
 /** The cloud may have received the request although no answer arrived. A blind retry would then find a busy CVM. */

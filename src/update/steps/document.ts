@@ -1,7 +1,7 @@
 import { type AppCompose, changeAppCompose, normaliseAppCompose } from "../../core/app-compose.ts";
 import { computeComposeHash, writeAppCompose } from "../../core/compose-hash.ts";
 import { hashInEveryForm, rawBytesForm } from "../../core/compose-hash-forms/forms.ts";
-import { type DroppedVariable, findDroppedVariables } from "../../core/dropped-variables.ts";
+import { type DroppedVariable, findDroppedVariables, findUnsetVariables } from "../../core/dropped-variables.ts";
 import { type EnvironmentVariable, encryptEnvironment as encrypt } from "../../core/environment.ts";
 import { requireNoKeyEpochs } from "../../core/generation.ts";
 import { explainHashMismatch } from "../../core/hash-mismatch.ts";
@@ -90,6 +90,8 @@ export interface RequestedDocument {
   readonly isUnchanged: boolean;
   /** Variables that were set and that the new environment does not set. Empty if no environment is given. */
   readonly droppedVariables: readonly DroppedVariable[];
+  /** Variables that the compose file needs, and that the given environment does not set. */
+  readonly unsetNames: readonly string[];
 }
 
 /** @throws InvalidAppComposeError, PayloadTooLargeError, InvalidEnvironmentError */
@@ -102,7 +104,9 @@ export function buildDocument(run: UpdateRun, { name }: UpdateTarget): Promise<R
       await run.request.reviewDocument?.(document.requested);
       return document;
     },
-    ({ composeHash, isUnchanged, droppedVariables }) => ({ composeHash, isUnchanged, droppedVariables }),
+    ({ composeHash, isUnchanged, ...names }) => ({
+      ...{ composeHash, isUnchanged, droppedVariables: names.droppedVariables, unsetNames: names.unsetNames },
+    }),
   );
 }
 
@@ -115,22 +119,26 @@ async function build({ cloud, request }: UpdateRun, cvmName: string): Promise<Re
     requested,
     composeHash: computeComposeHash(requested),
     isUnchanged: writeAppCompose(requested) === writeAppCompose(current),
-    droppedVariables: droppedVariablesOf(request, current, requested),
+    ...judgeNames(request, current, requested),
   };
 }
 
 /** Uses the allowed names as the names that were set. Only the CVM can decrypt the environment. */
-function droppedVariablesOf(
+function judgeNames(
   { environment }: UpdateRequest,
   current: AppCompose,
   requested: AppCompose,
-): readonly DroppedVariable[] {
-  if (environment === undefined) return [];
-  return findDroppedVariables({
+): Pick<RequestedDocument, "droppedVariables" | "unsetNames"> {
+  if (environment === undefined) return { droppedVariables: [], unsetNames: [] };
+  const names = {
     before: current.allowed_envs ?? [],
     after: environment.map(({ key }) => key),
     dockerCompose: requested.docker_compose_file,
-  });
+  };
+  return {
+    droppedVariables: findDroppedVariables(names),
+    unsetNames: findUnsetVariables({ ...names, allowed: requested.allowed_envs ?? [] }),
+  };
 }
 
 /** Allowed names. The guest discards variables that are not allowed, so a new environment allows its own names. */

@@ -4,9 +4,11 @@ import { SignerRequiredError, WrongChainError } from "../../errors/index.ts";
 import type { AllowlistSnapshot, Payment, PaymentIntent, PaymentPort, RegistrationRequired } from "../ports.ts";
 import { type UpdateRun, type UpdateTarget, withStep } from "../run.ts";
 import { requireExpectedDevice } from "../trust.ts";
+import type { RequestedDocument } from "./document.ts";
 
 /**
- * Decides what must be sent, in this order. Checks every known obstacle before the first wei is spent.
+ * Decides what must be sent, in this order. A hash that the app allows already needs no transaction. Checks every known
+ * obstacle before the first wei is spent.
  *
  * @throws UnexpectedDeviceError, WrongChainError, KeyEpochsError, NoContractError, SignerRequiredError, NotOwnerError,
  * ContractOwnerError, InsufficientFundsError, RpcUnavailableError
@@ -18,14 +20,18 @@ export function planPayments(
   payments: PaymentPort,
 ): Promise<readonly PaymentIntent[]> {
   return readPlanned(run, target, answer, {
-    choose: (lacking) => lacking,
+    // A recorded transaction that allowed the hash is the better proof, and its end belongs to this update.
+    choose: async (all) => {
+      const isRecorded = await Promise.all(all.map((payment) => payments.isRecorded(payment)));
+      return all.filter(({ absentAt }, index) => absentAt !== undefined || isRecorded[index] === true);
+    },
     readPrice: (planned) => requirePayable(run, payments, planned),
   });
 }
 
 /**
- * Decides what the owners of a prepared update must sign, in this order. A hash that is allowed already needs no
- * transaction: the commit of a prepared update does not need one.
+ * Decides what the owners of a prepared update must sign, in this order. A hash that the app allows already needs no
+ * transaction.
  *
  * @throws UnexpectedDeviceError, WrongChainError, KeyEpochsError, NoContractError, RpcUnavailableError
  */
@@ -35,13 +41,41 @@ export function planSignatures(
   wanted: Pick<RegistrationRequired, "composeHash" | "deviceId" | "chainId">,
 ): Promise<readonly PaymentIntent[]> {
   return readPlanned(run, target, wanted, {
-    choose: (lacking) => lacking.filter(({ absentAt }) => absentAt !== undefined),
+    choose: async (all) => all.filter(({ absentAt }) => absentAt !== undefined),
     readPrice: async () => undefined,
   });
 }
 
+/**
+ * Refuses an update that the signer cannot pay for, before the cloud keeps it. Whether the device must be allowed too is
+ * known only from the cloud's answer.
+ *
+ * @throws WrongChainError, SignerRequiredError, NotOwnerError, ContractOwnerError, RpcUnavailableError
+ */
+export async function requirePayer(
+  run: UpdateRun,
+  target: UpdateTarget,
+  { composeHash }: Pick<RequestedDocument, "composeHash">,
+): Promise<void> {
+  const { chain, request } = run;
+  const { appId, chainId, key } = target;
+  if (chainId === undefined) return;
+  await requireChain(run, target, { chainId });
+  // The cloud may ask for the other hash that the caller accepts.
+  const hashes = [composeHash, ...(request.acceptHashMismatch === undefined ? [] : [request.acceptHashMismatch])];
+  for (const value of hashes) {
+    const allowlist = await chain.readAllowlist({ appId, composeHash: value, deviceId: undefined });
+    if (allowlist.composeHashAllowed || allowlist.owner === chain.signer) return;
+    using payments = chain.openPayments({ appId, key, composeHash: value });
+    const absentAt = allowlist.blockNumber;
+    if (await payments.isRecorded({ chainId, appId, step: "addComposeHash", value, absentAt })) return;
+  }
+  if (chain.signer === undefined) throw new SignerRequiredError(["addComposeHash"]);
+  await chain.estimatePrice([{ chainId, appId, step: "addComposeHash", value: composeHash }], chain.signer);
+}
+
 interface PlannedBy {
-  readonly choose: (lacking: readonly PaymentIntent[]) => readonly PaymentIntent[];
+  readonly choose: (payments: readonly PaymentIntent[]) => Promise<readonly PaymentIntent[]>;
   readonly readPrice: (planned: readonly PaymentIntent[]) => Promise<PriceEstimate | undefined>;
 }
 
@@ -61,7 +95,7 @@ async function readPlanned(
       const kms = run.request.kms ?? target.kmsContractAddress;
       const allowlist = await run.chain.readAllowlist({ composeHash, deviceId, appId, kms });
       requireNoKeyEpochs(allowlist.contracts, run.request.acceptKeyEpochs === true);
-      const planned = choose(planFor(allowlist, { chainId, appId }, wanted));
+      const planned = await choose(planFor(allowlist, { chainId, appId }, wanted));
       const newDevice = planned.some(({ step }) => step === "addDevice") ? deviceId : undefined;
       if (newDevice !== undefined) requireExpectedDevice(run, newDevice);
       return { chainId, allowlist, planned, newDevice, price: await readPrice(planned) };
@@ -92,7 +126,6 @@ function planFor(
   app: Pick<PaymentIntent, "chainId" | "appId">,
   { composeHash, deviceId }: Pick<RegistrationRequired, "composeHash" | "deviceId">,
 ): readonly PaymentIntent[] {
-  // Sent even if the hash is allowed already, because the cloud verifies a transaction as well as the state.
   const absentAt = composeHashAllowed ? undefined : blockNumber;
   const addComposeHash = { ...app, step: "addComposeHash", value: composeHash, absentAt } as const;
   if (deviceAllowed || deviceId === undefined) return [addComposeHash];

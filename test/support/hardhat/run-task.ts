@@ -21,9 +21,11 @@ export interface TaskRun {
 let projectRoot: string | undefined;
 
 function openProjectRoot(): string {
+  if (projectRoot !== undefined) return projectRoot;
   const root = mkdtempSync(join(tmpdir(), "dstack-project-"));
   writeFileSync(join(root, "package.json"), "{}");
   process.once("exit", () => rmSync(root, { recursive: true, force: true }));
+  projectRoot = root;
   return root;
 }
 
@@ -40,8 +42,8 @@ export function projectOf(
   config: HardhatUserConfig = {},
   /** As `--network` would be given. */
   globalOptions: { readonly network?: string } = { network: "world" },
+  root = openProjectRoot(),
 ): Promise<HardhatRuntimeEnvironment> {
-  projectRoot ??= openProjectRoot();
   return createHardhatRuntimeEnvironment(
     {
       plugins: [dstack],
@@ -54,7 +56,7 @@ export function projectOf(
       ...config,
     },
     globalOptions,
-    projectRoot,
+    root,
   );
 }
 

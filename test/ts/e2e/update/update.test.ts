@@ -85,7 +85,7 @@ describe("updateCvm", () => {
     await world.cloud.whenIdle();
 
     const result = await update(world, cvm, { ledger: memoryLedger(), dockerCompose });
-    expect(result.outcome).to.equal("updated");
+    expect(result).to.include({ outcome: "updated", status: "stopped" });
     const { status, composeHash } = await getCvm(world.client, { cvm: cvm.id });
     expect([status, composeHash]).to.deep.equal(["stopped", result.composeHash]);
   });
@@ -214,13 +214,49 @@ describe("updateCvm", () => {
     expect(result).to.include({ outcome: "updated", isResumed: true });
   });
 
-  it("also sends the transaction for a hash that is allowed already", async () => {
-    const cvm = await createCvm(world);
-    const first = await update(world, cvm, { ledger: memoryLedger(), dockerCompose });
-    await update(world, cvm, { ledger: memoryLedger(), dockerCompose: otherCompose });
-    const { outcome: back, paid } = await paying(() => update(world, cvm, { ledger: memoryLedger(), dockerCompose }));
-    expect(back.composeHash).to.equal(first.composeHash);
-    expect(paid).to.equal(1);
+  describe("to a hash that the app allows already", () => {
+    async function withEarlierHash(): Promise<TestCvm> {
+      const cvm = await createCvm(world);
+      await update(world, cvm, { ledger: memoryLedger(), dockerCompose });
+      await update(world, cvm, { ledger: memoryLedger(), dockerCompose: otherCompose });
+      return cvm;
+    }
+
+    it("pays nothing, and lets the cloud check the contract's state", async () => {
+      const cvm = await withEarlierHash();
+      const { outcome: back, paid } = await paying(() => update(world, cvm, { ledger: memoryLedger(), dockerCompose }));
+      expect(paid).to.equal(0);
+      expect(back).to.deep.include({ outcome: "updated", registration: "already-registered", transactions: [] });
+      expect(updatesOf(cvm).at(-1)).to.include({ transactionHash: "already-registered" });
+    });
+
+    it("needs no key, and no key of the owner", async () => {
+      const cvm = await withEarlierHash();
+      await transferToContract(world, cvm);
+      const back = await update(world, cvm, { ledger: memoryLedger(), dockerCompose, chain: chainOf(world) });
+      expect(back).to.include({ outcome: "updated", registration: "already-registered" });
+      const stranger = chainOf(world, world.dstack.stranger);
+      const forth = await update(world, cvm, {
+        ledger: memoryLedger(),
+        dockerCompose: otherCompose,
+        chain: stranger,
+      });
+      expect(forth).to.include({ outcome: "updated", registration: "already-registered" });
+    });
+
+    it("pays for the device alone, also if it was interrupted after that", async () => {
+      const cvm = await withEarlierHash();
+      await disallowDevice(world, cvm);
+      const ledger = memoryLedger();
+      const { outcome: back, paid } = await paying(async () => {
+        await catchError(update(world, cvm, { ledger: dyingAt(ledger, "confirming"), dockerCompose }), Crash);
+        return update(world, cvm, { ledger, dockerCompose });
+      });
+      expect(paid).to.equal(1);
+      expect(back).to.include({ outcome: "updated", registration: "already-registered", isResumed: true });
+      expect(back.allowedDevice).to.include({ deviceId: world.dstack.deviceId });
+      expect(ledger.batches({ isOpen: true })).to.deep.equal([]);
+    });
   });
 
   it("sends none when a recorded transaction proves the hash", async () => {
@@ -281,15 +317,18 @@ describe("updateCvm", () => {
     it("when the owner is a contract", async () => {
       const cvm = await createCvm(world);
       await transferToContract(world, cvm);
-      const error = await refused(cvm, ContractOwnerError);
+      const asked: string[] = [];
+      const onStep = (event: UpdateEvent) => void (event.kind === "started" && asked.push(event.step));
+      const error = await refused(cvm, ContractOwnerError, { onStep });
       expect(error.nextStep).to.be.a("string");
+      expect(asked, "the cloud keeps nothing").to.not.include("patch");
     });
 
     it("when there is no signer", async () => {
       const cvm = await createCvm(world);
       await disallowDevice(world, cvm);
       const error = await refused(cvm, SignerRequiredError, { chain: chainOf(world) });
-      expect(error.context).to.deep.include({ steps: ["addDevice", "addComposeHash"] });
+      expect(error.context).to.deep.include({ steps: ["addComposeHash"] });
     });
 
     it("when the RPC endpoint serves another chain", async () => {

@@ -37,7 +37,9 @@ describe("the output of the tasks for people", () => {
     const [first, second, third] = hashes;
     const value = `0x${"4e".repeat(32)}`;
     const timelock = await deployTimelock(world.ownerClient, devAccount(0), 172_800n);
-    const [file, accept] = [join(directory, "plan.json"), join(directory, "accept.json")];
+    const [file, accept, update] = ["plan", "accept", "update"].map((name) => join(directory, `${name}.json`));
+    const environment = join(directory, ".env");
+    await writeFile(environment, "GREETING=hello\n");
     const onKms = { value, kms, yes: true };
     const runs: readonly (readonly [task: string, args: Record<string, unknown>])[] = [
       ["update", { cvm, compose, wait: true }],
@@ -78,6 +80,11 @@ describe("the output of the tasks for people", () => {
       ["plan check", { file }],
       ["plan apply", { file, yes: true }],
       ["plan check", { file }],
+      ["update", { cvm, compose, envFile: environment, prepare: true, plan: update }],
+      ["update", { commit: true, plan: update }],
+      ["plan apply", { file: update, yes: true }],
+      ["update", { commit: true, plan: update, wait: true }],
+      ["update", { commit: true, plan: update }],
       ["owner transfer", { cvm, address: timelock, yes: true }],
       ["owner accept", { cvm, plan: accept }],
       ["timelock run", { file: accept, yes: true }],

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { findDroppedVariables } from "../../../../src/core/dropped-variables.ts";
+import { findDroppedVariables, findUnsetVariables } from "../../../../src/core/dropped-variables.ts";
 
 const braced = (name: string) => `$\{${name}}`;
 
@@ -63,5 +63,15 @@ configs:
       const found = findDroppedVariables({ before: ["A"], after: [], dockerCompose });
       expect(found).to.deep.equal([{ name: "A", isUsed: false }]);
     }
+  });
+});
+
+describe("findUnsetVariables", () => {
+  it("names what the file needs and nothing sets, but neither dropped variables nor those with a default", () => {
+    const dockerCompose = `services:\n  web:\n    environment: [A, B, C, "X=${braced("D:-1")}", "Y=${braced("E")}"]\n`;
+    const allowed = ["A", "B", "C", "D", "E", "F"];
+    expect(findUnsetVariables({ allowed, before: ["A"], after: ["B"], dockerCompose })).to.deep.equal(["C", "E"]);
+    expect(findUnsetVariables({ allowed, before: [], after: allowed, dockerCompose })).to.deep.equal([]);
+    expect(findUnsetVariables({ allowed, before: [], after: [], dockerCompose: "a: [" })).to.deep.equal([]);
   });
 });

@@ -320,6 +320,19 @@ const cases: Readonly<
       services(`${pinned}    command: $RUN\n`, ["OTHER"]),
     ],
   },
+  "unset-variable": {
+    bad: [
+      ["warning", services(`${pinned}    command: serve $PORT\n`)],
+      ["warning", services(`${pinned}    environment: [TOKEN, MODE=1]\n`, ["MODE"])],
+      ["warning", services(`${pinned}    environment: { TOKEN: }\n`)],
+      ["warning", services(`${pinned}    environment: ["A=\${B:-\${C:-}}\${TOKEN:?missing}"]\n`)],
+    ],
+    good: [
+      services(`${pinned}    command: serve $PORT\n    environment: [TOKEN]\n`, ["PORT", "TOKEN"]),
+      services(`${pinned}    environment: ["A=\${B:-\${C:-\${D}}}\${E+x}\${F-}", PRICE=$$1]\n`),
+      services(`${pinned}    environment: [DSTACK_APP_ID, HOSTNAME]\n    labels: { a: "$COMPOSE_PROJECT_NAME" }\n`),
+    ],
+  },
   "engine-socket": {
     bad: [
       ["note", services(`${pinned}    volumes: [/var/run/docker.sock:/var/run/docker.sock:ro]\n`)],
@@ -352,6 +365,7 @@ const cases: Readonly<
     bad: [
       ["warning", { ...app(), cvms: [{ name: "web", composeHash: word("another document"), deviceId: device }] }],
       ["warning", { ...app(), cvms: [{ name: "web", composeHash: hash, deviceId: word("another machine") }] }],
+      ["warning", { ...app(), cvms: [{ name: "web", status: "stopped", composeHash: word("another document") }] }],
     ],
     good: [
       { ...app(), cvms: [{ name: "web", composeHash: hash, deviceId: device }, { name: "new" }] },

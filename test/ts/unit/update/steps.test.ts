@@ -364,6 +364,7 @@ describe("followRollover", () => {
       composeHash: computeComposeHash(requested),
       isUnchanged: false,
       droppedVariables: [],
+      unsetNames: [],
     };
     const uncompared = { record: { ...record, composeHash: document.composeHash }, document };
 
@@ -389,7 +390,7 @@ describe("runUpdate", () => {
     const events: UpdateEvent[] = [];
     const run = simulation.start(memoryLedger(), request, (event) => events.push(event));
     let asked = 0;
-    const broken = { ...run, chain: { ...run.chain, readChainId: async () => (asked++ === 0 ? chainId : 1) } };
+    const broken = { ...run, chain: { ...run.chain, readChainId: async () => (asked++ < 2 ? chainId : 1) } };
     await catchError(runUpdate(broken), Error);
     expect(events.map(({ kind, step }) => `${kind} ${step}`)).to.deep.equal([
       "started readCvm",

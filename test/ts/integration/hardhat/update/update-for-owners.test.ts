@@ -9,10 +9,11 @@ import { buildSafeBatch } from "../../../../../src/batch/build-safe-batch.ts";
 import { sendBatch } from "../../../../../src/batch/send-batch.ts";
 import { getAppCvms } from "../../../../../src/cloud/get-app-cvms.ts";
 import { prepareCvmUpdate } from "../../../../../src/cloud/prepare-cvm-update.ts";
-import type { AppId, ComposeHash } from "../../../../../src/core/ids.ts";
+import type { AppId, ComposeHash, DeviceId } from "../../../../../src/core/ids.ts";
 import {
   acceptOwnershipCall,
   removeComposeHashCall,
+  removeDeviceCall,
   transferOwnershipCall,
 } from "../../../../../src/core/owner-calls.ts";
 import { buildTimelockBatch } from "../../../../../src/core/timelock.ts";
@@ -120,6 +121,12 @@ describe("dstack update for several CVMs and for owners that are not a key", () 
     expect(error.context.done).to.deep.equal([`onchain-app (${first?.id})`]);
     expect(error.context.left).to.deep.equal([`onchain-app (${third?.id})`]);
     expect(error.message).to.contain("TCB out of date");
+    world.cloud.setFault({ kind: "boot-failure", cvm: second.id, times: 1, reason: "still out of date" });
+    const again = await update({ compose: path("next.yml"), envFile: path(".env") });
+    expect(again.json<typeof stopped & { error: typeof error }>().error.context).to.deep.include({
+      done: error.context.done,
+      left: error.context.left,
+    });
     expect((await hashes()).slice(1)).to.deep.equal(before.slice(1));
     // The first two documents are equal.
     expect(await getTransactionCount(ownerClient, { address: owner.address })).to.equal(sent + 2);
@@ -139,12 +146,47 @@ describe("dstack update for several CVMs and for owners that are not a key", () 
     expect(unchanged.json<{ outcome: string }>().outcome).to.equal("unchanged");
   });
 
+  it("commits at once what a contract that owns the app has allowed, and says what the cloud keeps if a device is new", async () => {
+    const planned = await requirePrepared({ compose: path("next.yml") });
+    await execute(planned);
+    const safe = await addSafe(world, "1.4.1");
+    await giveAppToSafe(world, safe, appId);
+    const snapshotOfAll = await world.snapshot();
+    const [{ id, deviceId } = { id: "", deviceId: undefined }] = await cvms();
+    const one = await update({ cvm: id, compose: path("next.yml"), wait: true });
+    expect(one.exitCode, one.stdout).to.equal(0);
+    expect(one.json<object>()).to.deep.include({ registration: "already-registered", transactions: [], price: null });
+    const all = await update({ compose: path("next.yml"), json: false });
+    expect(all.exitCode, all.stdout).to.equal(0);
+    expect(all.stdout)
+      .to.contain("already runs")
+      .and.match(/was updated, and runs compose hash/);
+    expect(await hashes()).to.deep.equal(planned.update?.cvms.map(({ composeHash }) => composeHash));
+
+    await world.restore(snapshotOfAll);
+    const calls = [removeDeviceCall({ appId, deviceId: deviceId as DeviceId })];
+    const batch = await buildSafeBatch(world.ownerClient, { safe: safe.safe, calls });
+    const [first, second] = safe.owners;
+    await executeSafeBatch(world.ownerClient, { batch, signers: [first, second], payer: world.owner });
+    for (const args of [{}, { cvm: id }]) {
+      const refused = await update({ compose: path("next.yml"), ...args });
+      expect(errorOf(refused)).to.include({ code: "DSTK-2005" });
+      expect(errorOf(refused).nextStep).to.contain("The cloud keeps the change").and.contain("--prepare --plan FILE");
+    }
+    expect(await readdir(kept()), "only the file of the plan").to.have.length(1);
+    await rm(kept(), { recursive: true });
+  });
+
   it("updates three CVMs through a 2-of-3 Safe, and shows neither token nor environment", async () => {
     const safe = await addSafe(world, "1.4.1");
     await giveAppToSafe(world, safe, appId);
-    const direct = await update({ compose: path("next.yml") });
-    expect(errorOf(direct)).to.include({ code: "DSTK-2005" });
-    expect(errorOf(direct).nextStep).to.contain("--prepare --plan FILE").and.contain("--commit --plan FILE");
+    for (const args of [{}, await oneCvm()]) {
+      const direct = await update({ compose: path("next.yml"), ...args });
+      expect(errorOf(direct)).to.include({ code: "DSTK-2005" });
+      expect(errorOf(direct).nextStep).to.contain("--prepare --plan FILE").and.contain("--commit --plan FILE");
+      expect(errorOf(direct).nextStep).to.contain("The cloud was not asked to change anything.");
+    }
+    expect(await readdir(kept())).to.deep.equal([]);
 
     const prepared = await prepare({ compose: path("next.yml"), envFile: path(".env") });
     expect(prepared.exitCode, `${prepared.stdout}${prepared.stderr}`).to.equal(0);
@@ -171,7 +213,14 @@ describe("dstack update for several CVMs and for owners that are not a key", () 
     const [one, , other] = safe.owners;
     await executeSafeBatch(world.ownerClient, { batch, signers: [one, other], payer: world.owner });
 
-    // The first commit reaches the cloud, but not its answer.
+    const [done, failed, left] = (await cvms()).map(({ name, id }) => `${name} (${id})`);
+    const [, { id: second } = { id: "" }] = await cvms();
+    world.cloud.setFault({ kind: "boot-failure", cvm: second, times: 1, reason: "TCB out of date" });
+    const stopped = (await commit()).json<{ error: { message: string; nextStep: string; context: object } }>().error;
+    expect(stopped.context).to.deep.include({ done: [done], failed, left: [left] });
+    expect(stopped.nextStep).to.contain(`: npx hardhat dstack update --commit --plan ${plan()} --network world --wait`);
+
+    // The next commit reaches the cloud, but not its answer.
     world.cloud.setFault({ kind: "dropped-response", route: "/cvms/:cvm_id/commit-update", times: 1 });
     const committed = await requireCommitted(commit(), planned);
     expect(committed.stderr).to.contain(`Safe transaction ${batch.safeTxHash}`);
@@ -240,10 +289,12 @@ describe("dstack update for several CVMs and for owners that are not a key", () 
     await prepareCvmUpdate(world.cloudClient, { cvm: id, dockerCompose: compose("1.31") });
     const wrong = await commit({ transactionHash: `0x${"12".repeat(32)}` });
     expect(errorOf(wrong).name).to.equal("InvalidArgumentError");
-    await requireCommitted(
+    const committed = await requireCommitted(
       commit({ transactionHash: transactions[0]?.transactionHash, until: "safe", wait: true }),
       planned,
     );
+    expect(committed.stderr).to.contain("a newer one replaced it. The same change is prepared again.");
+    expect(committed.json<{ cvms: object[] }>().cvms[0]).to.include({ isPreparedAgain: true });
     // What is said of a plan whose update is committed must be true.
     const checked = await runTask(hre, ["plan", "check"], { file: plan() });
     expect(checked.stdout).to.contain("change with the commit").and.not.contain("have not changed");

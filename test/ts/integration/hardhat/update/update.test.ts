@@ -301,6 +301,32 @@ describe("dstack update", () => {
     }
   });
 
+  it("says of a stopped CVM that it boots with its new document later, and takes --yes", async () => {
+    const id = world.cvms.onChain?.id ?? "";
+    await world.cloudClient.request({ method: "POST", path: `/cvms/${id}/stop` });
+    await world.cloud.whenIdle();
+    const later = /It is stopped, and boots with compose hash 0x[0-9a-f]{64} at its next start\.$/m;
+    for (const args of [{}, { envFile: path(".env") }, { envFile: path(".env"), json: true }]) {
+      const { stdout, exitCode } = await run({ compose: path("new.yml"), wait: true, yes: true, json: false, ...args });
+      expect(exitCode, stdout).to.equal(0);
+      if ("json" in args) expect(JSON.parse(stdout)).to.include({ status: "stopped" });
+      else
+        expect(stdout)
+          .to.match(later)
+          .and.not.match(/(?:still|and) runs | restarts /);
+    }
+    const unchanged = await run({ compose: path("new.yml"), json: false });
+    expect(unchanged.stdout).to.match(/already has what was asked for\. It is stopped, .* Nothing is left to do\.$/m);
+    const accepted = await run({ compose: path("new.yml"), envFile: path("greeting.env"), json: false });
+    expect(accepted.stdout).to.contain("The CVM is stopped, and stays stopped").and.not.contain("restarts");
+  });
+
+  it("names a variable that the compose file needs and nothing sets", async () => {
+    const { stdout } = await run({ compose: path("new.yml"), env: "TOKEN=x", dryRun: true, json: false });
+    expect(stdout).to.contain("The compose file needs API_URL, which nothing sets: it is not in allowed_envs.");
+    expect(stdout).to.not.contain("needs TOKEN");
+  });
+
   for (const [what, args, name, code] of [
     ["neither CVM nor app", { cvm: undefined, app: undefined }, "InvalidArgumentError", 2],
     ["a value with a comma on the command line", { env: `TOKEN=${secret},${secret}` }, "InvalidArgumentError", 2],
