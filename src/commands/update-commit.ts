@@ -288,7 +288,7 @@ export async function commitAll(
 /** Shows how the documents differ if that is why a commit was refused. */
 function showDifference(output: Output, error: unknown): void {
   const cause = isDstackError(error) && isDstackError(error.cause) ? error.cause : error;
-  if (cause instanceof UpdateOvertakenError) output.line("\nFrom the document that runs now to the approved one:");
+  if (cause instanceof UpdateOvertakenError) output.line("\nFrom the CVM's present document to the approved one:");
   else if (cause instanceof ApprovedHashChangedError) output.line("\nFrom the approved document to the new one:");
   else return;
   const { difference } = cause.context;

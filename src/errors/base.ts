@@ -208,17 +208,13 @@ export const errorTable = {
   ),
 
   HashMismatchError: entry(4001, false, "The cloud's compose hash is not the hash of the requested document."),
-  RolloverTimeoutError: entry(4002, true, "The CVM did not return to running in time."),
-  RolloverFailedError: entry(4003, false, "The CVM did not boot the new compose file, and runs the previous one."),
+  RolloverTimeoutError: entry(4002, true, "The CVM did not end the update in time."),
+  RolloverFailedError: entry(4003, false, "The CVM did not boot the new compose file."),
   SignerRequiredError: entry(4006, false, "A transaction is needed, and the caller gave no signer."),
   UnexpectedDeviceError: entry(4007, false, "The cloud names a device that the update may not allow."),
   UnprovenDocumentError: entry(4008, false, "The app does not allow the document that the update starts from."),
   RegistrationMissingError: entry(4009, true, "The app does not allow yet what a prepared update needs."),
-  UpdateOvertakenError: entry(
-    4010,
-    false,
-    "The CVM runs another document than the one for which the update was prepared.",
-  ),
+  UpdateOvertakenError: entry(4010, false, "The CVM has another document than the one that the update starts from."),
   ApprovedHashChangedError: entry(
     4011,
     false,

@@ -36,7 +36,7 @@ export class RolloverTimeoutError extends UpdateError {
   constructor(cvm: string, status: string, waitedMs: number, correlationId: string | undefined) {
     super(`CVM ${cvm} is still ${status} after ${Math.round(waitedMs / 1000)} s.`, {
       nextStep:
-        "The update is confirmed and paid. Start the update again to continue to wait. Quote the correlation id in a support ticket.",
+        "The cloud has accepted the update. Start it again to continue to wait. Quote the correlation id in a support ticket.",
       context: { cvm, status, waitedMs, correlationId },
     });
   }
@@ -47,7 +47,7 @@ export class RolloverFailedError extends UpdateError {
   constructor(cvm: string, reason: string, correlationId: string | undefined) {
     super(`CVM ${cvm} did not boot the new compose file: ${reason.replace(/\.+$/, "")}.`, {
       nextStep:
-        "The CVM runs its previous compose file. Remove the cause (device, OS image, registration), then update again.",
+        "The cloud goes back to the previous compose file, if that boots. Remove the cause (device, OS image, registration), then update again.",
       context: { cvm, reason, correlationId },
     });
   }
@@ -145,12 +145,12 @@ export class RegistrationMissingError extends UpdateError {
 
 export interface OvertakenUpdate {
   readonly cvm: string;
-  /** What the CVM runs now, as the cloud names it. */
+  /** The hash that the CVM has now, as the cloud names it. */
   readonly running: string | undefined;
   /** What it ran when the update was prepared. */
   readonly previous: string;
   readonly planned: string;
-  /** Lines that lead from the document that runs now to the approved one. */
+  /** Lines that lead from the present document to the approved one. */
   readonly difference: readonly string[];
 }
 
@@ -159,7 +159,7 @@ export class UpdateOvertakenError extends UpdateError {
   constructor(details: OvertakenUpdate) {
     const { cvm, running = "an unknown hash", previous, planned } = details;
     super(
-      `CVM ${cvm} runs ${running}, but the update to ${planned} was prepared for ${previous}: another update came between.`,
+      `CVM ${cvm} has ${running}, but the update to ${planned} was prepared for ${previous}: another update came between.`,
       {
         nextStep: "Nothing was committed. Prepare the update again if it is still wanted.",
         context: { ...details },

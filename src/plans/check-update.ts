@@ -73,7 +73,7 @@ async function readPlanned(cloud: CloudClient | undefined, planned: PlannedCvm):
   const { previousComposeHash: before = present, composeHash } = planned;
   const seen = { ...planned, deviceId: planned.deviceId ?? cvm.deviceId };
   if (present === composeHash) return { ...seen, isDone: composeHash !== planned.previousComposeHash };
-  const movedTo = `${name} runs ${present ?? "no known hash"}, and not ${before} any more.`;
+  const movedTo = `${name} has ${present ?? "no known hash"}, and not ${before} any more.`;
   return present === before ? { ...seen, isDone: false } : { ...seen, isDone: false, movedTo };
 }
 

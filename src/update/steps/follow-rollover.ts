@@ -76,7 +76,7 @@ async function waitUntilRunning(
       if (!isSettled) return undefined;
       if (composeHash === rollover.record.composeHash) return latest;
       // The CVM is idle on its previous compose. If it was never seen busy, the rollover may not have started.
-      if (wasBusy) throw fail(run, rollover, `it runs compose ${composeHash} again, and the cloud reports no reason`);
+      if (wasBusy) throw fail(run, rollover, `it has compose ${composeHash} again, and the cloud reports no reason`);
       return undefined;
     },
   );
@@ -88,7 +88,7 @@ function requireCompose(run: UpdateRun, rollover: Rollover, running: ComposeHash
     throw fail(run, rollover, `another operation has updated it to compose ${running}`);
   const mismatch = hashMismatch(run, rollover.document, running);
   if (mismatch === undefined) return;
-  fail(run, rollover, `it runs compose ${running}`);
+  fail(run, rollover, `it has compose ${running}`);
   throw mismatch;
 }
 
