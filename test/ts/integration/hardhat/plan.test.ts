@@ -285,7 +285,7 @@ describe("tasks dstack plan", () => {
     await updateWith(composeHash);
     expect((await check()).json<PlanJson>().objections).to.deep.equal([]);
     await updateWith(second);
-    await expectRefused(["reason"], `runs ${composeHash}, and not ${second} any more.`);
+    await expectRefused(["reason"], `has ${composeHash}, and not ${second} any more.`);
 
     const call = upgradeCall({ appId, implementation });
     const upgrade = { implementation, codeHash, previousImplementation: implementation, previousCodeHash: codeHash };
