@@ -14,6 +14,8 @@ const approveAbi = parseAbi(["function approveHash(bytes32 hashToApprove)"]);
 const signatureBytes: Hex = `0x${"a5".repeat(65)}`;
 /** Gas of an owner's signature above that of an approval: the calldata, and the recovery of the key. */
 const signatureGas = 1_500n;
+/** The approval of the owner that executes is not read from the storage. Live, another account may execute. */
+const approvalGas = 2_100n;
 
 export interface ExecuteInSafeParameters {
   readonly safe: Address;
@@ -57,7 +59,7 @@ export async function executeInSafe(
   await recorder.addTransaction({
     ...{ what: what ?? `execute the Safe's transaction ${safeTx.nonce}`, receipt, calls },
     data: encodeExecTransaction(safeTx, signatures),
-    signatureGas: signatureGas * threshold,
+    signatureGas: signatureGas * threshold + approvalGas,
   });
   const transactionHash = parseTransactionHash(receipt.transactionHash);
   // A Safe can mine a transaction whose inner call failed.

@@ -29,7 +29,18 @@ import { startChain } from "../../../src/world/chain/start-chain.ts";
 import { installSafeContracts } from "../../../src/world/safe.ts";
 import { deploySafe, deployTimelock } from "../chain/deploy-owner-contracts.ts";
 import { deployBehindProxy, deployCompiled } from "../chain/upgrade-to.ts";
-import { type AppCase, hashOf, images, keys, nodes, type OwnerKind, safeThreshold, timelockDelay } from "./cases.ts";
+import {
+  type AppCase,
+  addressOf,
+  hashOf,
+  images,
+  nodes,
+  type OwnerKind,
+  people,
+  safeOwners,
+  safeThreshold,
+  timelockDelay,
+} from "./cases.ts";
 
 /** Addresses of the upstream's contracts that are no app. */
 export interface Platform {
@@ -154,19 +165,18 @@ export class ChainBuilder {
   async #deployOwners(): Promise<Platform["owners"]> {
     const { deployer } = this;
     const payer = deployer.account;
-    for (const { address } of [keys.owner, keys.proposer, keys.stranger, ...keys.safe])
-      await this.#node.setBalance({ address, value: parseEther("1") });
+    for (const person of people) await this.#node.setBalance({ address: addressOf(person), value: parseEther("1") });
     const singletons = await installSafeContracts(deployer, "1.4.1");
     const safe = await deploySafe(deployer, {
-      ...{ payer, owners: keys.safe.map(({ address }) => address), threshold: safeThreshold },
+      ...{ payer, owners: safeOwners.map(addressOf), threshold: safeThreshold },
       ...{ version: "1.4.1", singletons },
     });
-    const timelockOf = (proposer: Address) =>
-      deployTimelock(deployer, payer, BigInt(timelockDelay), { proposers: [proposer], executors: [proposer] });
+    const timelockOf = (account: Address) =>
+      deployTimelock(deployer, payer, BigInt(timelockDelay), { proposers: [account], executors: [account] });
     return {
-      key: keys.owner.address,
+      key: addressOf("owner"),
       safe,
-      timelock: await timelockOf(keys.proposer.address),
+      timelock: await timelockOf(addressOf("proposer")),
       timelockOfSafe: await timelockOf(safe),
       mute: await deployCompiled(deployer, "EpochsOnly"),
     };

@@ -1,5 +1,5 @@
 import { keccak256, stringToHex } from "viem";
-import { type PrivateKeyAccount, privateKeyToAccount } from "viem/accounts";
+import { privateKeyToAccount } from "viem/accounts";
 
 /** Who owns an app of the upstream. */
 export type OwnerKind = "key" | "safe" | "timelock" | "timelockOfSafe" | "mute";
@@ -70,24 +70,25 @@ export const safeThreshold = 2;
  * The keys that own the upstream's contracts. None of them is an account that a local chain funds or unlocks, so a
  * rehearsal gets no help from those.
  */
-export const keys = {
+export const privateKeys = {
   /** Of the apps, and of the current KMS. */
-  owner: keyOf("owner of the apps"),
+  owner: hashOf("key of the owner of the apps"),
   /** They own the Safe, and two of them must sign. The Safe owns the live KMS too. */
-  safe: [keyOf("owner 1 of the Safe"), keyOf("owner 2 of the Safe"), keyOf("owner 3 of the Safe")],
+  safeOwner1: hashOf("key of the first owner of the Safe"),
+  safeOwner2: hashOf("key of the second owner of the Safe"),
+  safeOwner3: hashOf("key of the third owner of the Safe"),
   /** Proposes in the timelock that no Safe stands behind. */
-  proposer: keyOf("proposer of the timelock"),
-  stranger: keyOf("stranger"),
+  proposer: hashOf("key of the proposer of the timelock"),
+  stranger: hashOf("key of a stranger"),
 } as const;
+export type Person = keyof typeof privateKeys;
+export const people = Object.keys(privateKeys) as readonly Person[];
+export const safeOwners = ["safeOwner1", "safeOwner2", "safeOwner3"] as const;
 
-export function privateKeyOf(name: string) {
-  return hashOf(`key of the ${name}`);
+export function addressOf(person: Person) {
+  return privateKeyToAccount(privateKeys[person]).address;
 }
 
 export function hashOf(text: string) {
   return keccak256(stringToHex(`upstream: ${text}`));
-}
-
-function keyOf(name: string): PrivateKeyAccount {
-  return privateKeyToAccount(privateKeyOf(name));
 }

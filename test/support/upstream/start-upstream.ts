@@ -20,6 +20,7 @@ import { createLocalChainClient, type LocalChainClient } from "../../../src/worl
 import { syncClock } from "../../../src/world/start-cloud.ts";
 import { Teardown } from "../../../src/world/teardown.ts";
 import { startAnvil } from "../chain/anvil.ts";
+import { rewriteRpc } from "../world/rewriting-rpc.ts";
 import { ChainBuilder, type Platform, readBytecodes } from "./build-chain.ts";
 import { apiKey, buildApps, startUpstreamCloud, type UpstreamApp } from "./build-cloud.ts";
 import type { AppName } from "./cases.ts";
@@ -27,6 +28,11 @@ import type { AppName } from "./cases.ts";
 /** A chain of another engine than a world's, with years of history and the apps of `appCases`, and their cloud. */
 export interface Upstream extends Platform {
   readonly chain: { readonly id: number; readonly rpcUrl: string; readonly client: LocalChainClient };
+  /**
+   * The same chain for forks. anvil leaves the extra data of a header empty. Base keeps its fee parameters there since
+   * Holocene, and a fork without them has older rules, without EIP-7702.
+   */
+  readonly forkUrl: string;
   readonly apps: Readonly<Record<AppName, UpstreamApp>>;
   readonly cloud: RunningMockCloud;
   readonly cloudClient: CloudClient;
@@ -64,13 +70,15 @@ export async function startUpstream(): Promise<Upstream> {
     await node.setNextBlockBaseFeePerGas({ baseFeePerGas: parseGwei("0.005") });
     await node.setNextBlockTimestamp({ timestamp: BigInt(Math.floor(Date.now() / 1000)) });
     await node.mine({ blocks: 1 });
+    const forked = await rewriteRpc(rpcUrl, withFeeParameters);
+    teardown.add(() => forked.close());
     const stateFile = join(folder, files.cloud);
     copyFileSync(join(built, files.cloud), stateFile);
     const client = createLocalChainClient(rpcUrl, base);
     const cloud = await startUpstreamCloud({ kms, rpcUrl, stateFile, hooks: syncClock(client, {}) });
     teardown.add(() => cloud.close());
     return {
-      ...{ kms, owners, apps, cloud, apiKey, stopChain },
+      ...{ kms, owners, apps, cloud, apiKey, stopChain, forkUrl: forked.url },
       chain: { id: base.id, rpcUrl, client },
       cloudClient: createCloudClient({ apiKey, baseUrl: cloud.baseUrl }),
       snapshot: () => cloud.snapshot(),
@@ -81,6 +89,14 @@ export async function startUpstream(): Promise<Upstream> {
   } catch (error) {
     throw await teardown.after(error);
   }
+}
+
+/** Those of Base: a denominator of 250 and an elasticity of 6. */
+const feeParameters = "0x00000000fa00000006";
+
+function withFeeParameters(_method: string, result: unknown): unknown {
+  const isBlock = typeof result === "object" && result !== null && "extraData" in result;
+  return isBlock ? { ...result, extraData: feeParameters } : result;
 }
 
 const files = { chain: "chain.json", cloud: "cloud.sqlite" } as const;
