@@ -105,7 +105,7 @@ export interface CvmSeed {
   readonly composeHash: string;
   /** @default "running" */
   readonly status?: "running" | "stopped" | undefined;
-  /** @default the smallest instance type, and 40 GB of disk */
+  /** @default the smallest instance type, with 40 GB of disk */
   readonly resource?:
     | { readonly instanceType: string; readonly vcpu: number; readonly memoryMb: number; readonly diskGb: number }
     | undefined;

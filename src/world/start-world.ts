@@ -8,6 +8,7 @@ import { type AdoptedCvms, requireAdoptable } from "./adopted-cvms.ts";
 import type { TagLags } from "./chain/block-tags.ts";
 import { createOwnerClient, devAccount, devPrivateKey, mineEvery, type OwnerClient } from "./chain/client.ts";
 import { baseChainId } from "./chain/predeploys.ts";
+import { openForkSource, type RpcRecording } from "./chain/rpc-recording.ts";
 import {
   type ForkBlock,
   findForkPoint,
@@ -43,6 +44,10 @@ export interface StartWorldParameters extends PageGuardOptions {
   readonly chainPort?: number | undefined;
   /** Starts the chain as a fork of Base or Ethereum at this RPC URL. Without `kms` the contracts are deployed anew. */
   readonly forkUrl?: string | undefined;
+  /** Records what the fork asks at `forkUrl` in this file, for `replay`. */
+  readonly record?: string | undefined;
+  /** Forks the chain that such a file recorded, without its endpoint. A question that it does not answer is an error. */
+  readonly replay?: string | undefined;
   /** The block to fork. @default "latest" */
   readonly forkBlock?: ForkBlock | undefined;
   /**
@@ -121,6 +126,8 @@ export interface World {
   readonly adopted: AdoptedCvms | undefined;
   /** OS images of adopted CVMs that the KMS does not allow. These CVMs would not boot again. */
   readonly refusedOsImages: readonly WorldOsImage[];
+  /** What the fork asked, with `record` or `replay`. */
+  readonly recording: RpcRecording | undefined;
   /** Why updates cannot find on chain which key signs app keys. */
   readonly unprovable: string | undefined;
   /** Owner of the app of the on-chain CVM, if the world was started with one. */
@@ -158,7 +165,7 @@ export interface World {
  * await world.close();
  */
 export async function startWorld(parameters: StartWorldParameters = {}): Promise<World> {
-  const { chainPort, stateFile, signal, allowedHosts, allowedOrigins, blockTimeMs } = parameters;
+  const { chainPort, stateFile, signal, allowedHosts, allowedOrigins, blockTimeMs, record, replay } = parameters;
   const lags = parseLags(parameters);
   const liveKms = parseLiveKms(parameters);
   const { cvms: withCvms = liveKms === undefined } = parameters;
@@ -166,11 +173,14 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
   const guard = { allowedHosts, allowedOrigins };
   const teardown = new Teardown();
   try {
-    const state = await openWorldState({ stateFile, describeChain: () => describeChain(parameters, liveKms) });
+    const { forkUrl, recording } = await openForkSource({ forkUrl: parameters.forkUrl, record, replay });
+    if (recording !== undefined) teardown.add(() => recording.close());
+    const wanted = { ...parameters, forkUrl, kms: liveKms };
+    const state = await openWorldState({ stateFile, describeChain: () => describeChain(wanted) });
     teardown.add(() => state.close());
     const chain = await startChain({
       ...{ ...guard, port: chainPort, lags, record: state.record },
-      ...toChain(state.chain, parameters, liveKms),
+      ...toChain(state.chain, wanted),
       allowsEqualTimestamps: blockTimeMs !== undefined,
     });
     teardown.add(() => chain.close());
@@ -224,6 +234,7 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
       osImages: worldOsImages,
       cvms,
       adopted,
+      recording,
       refusedOsImages: live?.refusedOsImages ?? [],
       unprovable,
       safe,
@@ -276,9 +287,9 @@ function parseLags(parameters: StartWorldParameters): TagLags {
 }
 
 /** @throws InvalidArgumentError if only a fork could have this KMS and these CVMs */
-function parseLiveKms({ forkUrl, forkBlock, kms, adopt }: StartWorldParameters): Address | undefined {
+function parseLiveKms({ forkUrl, replay, forkBlock, kms, adopt }: StartWorldParameters): Address | undefined {
   const [needsFork] = Object.entries({ forkBlock, kms, adopt }).flatMap(([name, value]) => (value ? name : []));
-  if (forkUrl === undefined && needsFork !== undefined) {
+  if (forkUrl === undefined && replay === undefined && needsFork !== undefined) {
     throw new InvalidArgumentError(`\`${needsFork}\` needs \`forkUrl\`: only a fork has a live chain's contracts.`, {
       nextStep: "Give the RPC URL of the chain.",
     });
@@ -312,10 +323,8 @@ function forkedIdOf(chain: ChainDescription): number {
   return chain.kind === "fork" ? chain.forkedId : chain.id;
 }
 
-async function describeChain(
-  { forkUrl, forkBlock, signal, chainId }: StartWorldParameters,
-  kms: Address | undefined,
-): Promise<ChainDescription> {
+async function describeChain(wanted: StartWorldParameters): Promise<ChainDescription> {
+  const { forkUrl, forkBlock, signal, chainId, kms } = wanted;
   const genesis = new Date().toISOString();
   if (forkUrl === undefined) return { kind: "local", genesis, id: chainId ?? baseChainId };
   const { blockNumber, hardfork, chainId: forkedId } = await findForkPoint({ url: forkUrl, block: forkBlock, signal });
@@ -326,8 +335,7 @@ async function describeChain(
 /** @throws InvalidArgumentError if the state is that of another chain */
 function toChain(
   chain: ChainDescription,
-  { forkUrl, forkBlock, stateFile, chainId }: StartWorldParameters,
-  kms: Address | undefined,
+  { forkUrl, forkBlock, stateFile, chainId, kms }: StartWorldParameters,
 ): Pick<StartChainParameters, "chainId" | "fork"> {
   const isKind = chain.kind === (forkUrl === undefined ? "local" : "fork");
   if (!isKind || chain.id !== (chainId ?? (chain.kind === "fork" ? chain.forkedId : baseChainId))) {

@@ -2,11 +2,13 @@ import { appendFileSync } from "node:fs";
 import { RpcRequestError } from "viem";
 import { z } from "zod";
 import { httpEndpoint } from "../../chain/endpoint.ts";
+import { cleanText } from "../../core/text.ts";
 import { InvalidArgumentError, UnusableFileError } from "../../errors/index.ts";
 import { faultCode, writeWholeFile } from "../../files/own-file.ts";
 import { readBoundedText } from "../../files/read-bounded.ts";
 import type { PageGuardOptions } from "../../mock-cloud/http/page-guard.ts";
 import { whileListening } from "../teardown.ts";
+import { createForkErrorCleaner } from "./rpc-faults.ts";
 import { type AnswerRpc, type RpcServer, serveRpc } from "./rpc-server.ts";
 
 export interface RecordRpcParameters extends PageGuardOptions {
@@ -61,11 +63,13 @@ export async function recordRpc({ url, file, port = 0, ...guard }: RecordRpcPara
   await requireReplaceable(file);
   await writeWholeFile(file, `${JSON.stringify({ kind, version })}\n`);
   const { request } = httpEndpoint(url)({ retryCount: 2 });
+  // Errors are written to the file, and clients of the recording see them. The URL may hold a secret.
+  const cleaned = createForkErrorCleaner(url);
   const answers = new Map<string, Promise<RecordedAnswer>>();
   const ask = async (method: string, params: readonly unknown[]): Promise<RecordedAnswer> => {
     const answer = await request({ method, params: [...params] }).then(
       (result: unknown) => ({ result: result ?? null }),
-      (error: unknown) => ({ error: lastingError(error) }),
+      (error: unknown) => ({ error: lastingError(error, cleaned) }),
     );
     appendFileSync(file, `${JSON.stringify({ method, params, answer })}\n`);
     return answer;
@@ -107,6 +111,40 @@ export async function replayRpc({ file, port = 0, ...guard }: ReplayRpcParameter
   });
 }
 
+export interface OpenForkSourceParameters extends PageGuardOptions {
+  readonly forkUrl?: string | undefined;
+  readonly record?: string | undefined;
+  readonly replay?: string | undefined;
+}
+
+export interface ForkSource {
+  /** Undefined if nothing is to be forked. */
+  readonly forkUrl: string | undefined;
+  readonly recording: RpcRecording | undefined;
+}
+
+/** Starts the recording or the replay that a fork asks in place of its endpoint. @throws InvalidArgumentError */
+export async function openForkSource(parameters: OpenForkSourceParameters): Promise<ForkSource> {
+  const { forkUrl, record, replay, ...guard } = parameters;
+  if (replay !== undefined && (forkUrl !== undefined || record !== undefined)) {
+    throw new InvalidArgumentError("`replay` takes the place of an endpoint, so it excludes `forkUrl` and `record`.", {
+      nextStep: "Give either `replay` or `forkUrl`.",
+    });
+  }
+  if (record !== undefined && forkUrl === undefined) {
+    throw new InvalidArgumentError("`record` needs `forkUrl`, the endpoint to record.", {
+      nextStep: "Give the RPC URL of the chain.",
+    });
+  }
+  if (replay !== undefined) return opened(await replayRpc({ file: replay, ...guard }));
+  if (record === undefined || forkUrl === undefined) return { forkUrl, recording: undefined };
+  return opened(await recordRpc({ url: forkUrl, file: record, ...guard }));
+}
+
+function opened(recording: RpcRecording): ForkSource {
+  return { forkUrl: recording.url, recording };
+}
+
 interface ServeParameters {
   readonly port: number;
   readonly guard: PageGuardOptions;
@@ -121,7 +159,8 @@ async function serve({ port, guard, size, find }: ServeParameters): Promise<RpcR
     const answer = await find(method, params);
     if (answer === undefined) {
       missing.add(keyOf(method, params));
-      throw rpcError(-32004, `The recording has no answer to ${method}. Record again with the endpoint.`);
+      const asked = cleanText(`${method} ${JSON.stringify(params)}`, 300);
+      throw rpcError(-32004, `The recording has no answer to ${asked}. Record again with the endpoint.`);
     }
     if ("error" in answer) throw Object.assign(new Error(answer.error.message), answer.error);
     return answer.result;
@@ -149,10 +188,15 @@ function rpcError(code: number, message: string): Error {
 const lasting: readonly number[] = [3, -32601, -32602];
 
 /** An error that the endpoint would give again. @throws the error, if it says something about the endpoint alone */
-function lastingError(error: unknown): z.output<typeof errorSchema> {
+function lastingError(error: unknown, cleaned: (error: unknown) => Error): z.output<typeof errorSchema> {
   const fault = error instanceof RpcRequestError ? error : undefined;
-  if (fault === undefined || !lasting.includes(fault.code)) throw error;
-  return { code: fault.code, message: fault.details, ...(fault.data !== undefined && { data: fault.data }) };
+  if (fault === undefined || !lasting.includes(fault.code)) throw cleaned(error);
+  const { code, details, data } = fault;
+  return { code, ...pick(cleaned({ message: details, data })) };
+}
+
+function pick({ message, data }: Error & { readonly data?: unknown }) {
+  return { message, ...(data !== undefined && { data }) };
 }
 
 async function loadRecording(file: string): Promise<ReadonlyMap<string, RecordedAnswer>> {

@@ -1,9 +1,11 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createHardhatRuntimeEnvironment } from "hardhat/hre";
 import { BlockNotFoundError, createPublicClient, size, type Transport } from "viem";
 import { httpEndpoint } from "../../chain/endpoint.ts";
 import { withRpcErrors } from "../../chain/rpc-errors.ts";
+import { isLoopback } from "../../chain/transactions/chain-identity.ts";
 import { batchExecutorAddress } from "../../core/batch-executor.ts";
 import { multicall3Address } from "../../core/contract-deployment.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
@@ -111,6 +113,7 @@ export interface SimulatedChain extends Mining, ChainClock {
 export async function createSimulatedChain(parameters: SimulatedChainParameters): Promise<SimulatedChain> {
   const { genesis, id = baseChainId, chainType = "op", allowsEqualTimestamps = false, fork } = parameters;
   const cleaned = fork === undefined ? (error: unknown) => error : createForkErrorCleaner(fork.url);
+  const cache = openCache(fork);
   const hre = await createHardhatRuntimeEnvironment(
     {
       // Hardhat knows Ethereum. The hardforks of a fork are those of the forked chain.
@@ -118,8 +121,8 @@ export async function createSimulatedChain(parameters: SimulatedChainParameters)
         [baseChainId]: baseChainDescriptor,
         ...(chainType === "op" && { [id]: baseChainDescriptor }),
       },
-      // The cache keeps blocks of a fork across runs. Hardhat would read artifacts only for the texts of revert errors.
-      paths: { cache: join(cacheDirectory(), "cache"), artifacts: emptyArtifacts() },
+      // Hardhat would read artifacts only for the texts of revert errors.
+      paths: { cache: cache.path, artifacts: emptyArtifacts() },
       networks: {
         chain: {
           type: "edr-simulated",
@@ -139,7 +142,10 @@ export async function createSimulatedChain(parameters: SimulatedChainParameters)
     // Any directory of an npm package works, because Hardhat reads nothing from it.
     import.meta.dirname,
   );
-  const connection = await hre.network.create("chain").catch((error: unknown) => Promise.reject(cleaned(error)));
+  const connection = await hre.network.create("chain").catch((error: unknown) => {
+    cache.remove();
+    throw cleaned(error);
+  });
   const request = withoutFeesOfCalls(async (method, params) => {
     try {
       return await connection.provider.request({ method, params: [...params] });
@@ -162,8 +168,19 @@ export async function createSimulatedChain(parameters: SimulatedChainParameters)
     },
     withoutTimer: mining.withoutTimer,
     now: clock.now,
-    close: () => connection.close(),
+    close: () => connection.close().finally(cache.remove),
   };
+}
+
+/**
+ * EDR keeps old blocks of a fork in files across runs, by the host and the port of the endpoint. Behind a port of this
+ * machine is another chain the next time, or a recording that must see every question. So its files last as long as the
+ * fork.
+ */
+function openCache(fork: ForkPoint | undefined): { readonly path: string; readonly remove: () => void } {
+  if (fork === undefined || !isLoopback(fork.url)) return { path: join(cacheDirectory(), "cache"), remove: () => {} };
+  const path = mkdtempSync(join(tmpdir(), "dstack-fork-"));
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
 /**

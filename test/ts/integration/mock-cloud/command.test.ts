@@ -238,8 +238,8 @@ describe("the command dstack-toolkit mock-cloud", () => {
     const wanted = fieldsOf(z.toJSONSchema(seedFileSchema, { io: "input" }) as JsonSchema, "");
     expect([...documented.keys()]).to.have.members([...wanted.keys()]);
     for (const [path, isNeeded] of wanted) {
-      const isInCapacity = path.includes(".capacity.");
-      expect(documented.get(path), path).to.equal(isNeeded && !isInCapacity);
+      const isInOption = /\.(?:capacity|resource)\./.test(path);
+      expect(documented.get(path), path).to.equal(isNeeded && !isInOption);
     }
     const [, example = ""] = /^```json\n([\s\S]*?)^```/m.exec(page) ?? [];
     const settings = { apiKey: undefined, rpcUrl: "http://127.0.0.1:8545" };
