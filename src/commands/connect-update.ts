@@ -218,7 +218,8 @@ export async function readAppOwner({ client, appId }: ConnectedApp): Promise<Rea
 }
 
 /**
- * Names what goes on if an update was refused because the owner is a contract. Other errors stay as they are.
+ * Adds to a refusal, because the signer may not allow what the update needs, whether the cloud keeps the change, and what
+ * goes on if the owner is a contract. Other errors stay as they are.
  *
  * @param isKept whether the cloud has the change already, and waits for its hash
  */
@@ -230,12 +231,13 @@ export async function throughOwners(
   const isRefused = error instanceof NotOwnerError || error instanceof SignerRequiredError;
   if (!isRefused || app === undefined) return error;
   const { kind } = await readAppOwner(app);
-  if (kind === "eoa" || kind === "renounced") return error;
   const kept = isKept
-    ? "The cloud keeps the change, and applies it only when the owner has allowed what it needs; the next update of the CVM replaces it. "
-    : "The cloud was not asked to change anything. ";
+    ? "The cloud keeps the change, and applies it only when the owner has allowed what it needs; the next update of the CVM replaces it."
+    : "The cloud was not asked to change anything.";
+  if (kind === "eoa" || kind === "renounced")
+    return Object.assign(error, { nextStep: [kept, error.nextStep].join(" ").trim() });
   return Object.assign(error, {
-    nextStep: `${kept}The owner is a contract, so others must sign. Give the same options again with --prepare --plan FILE: this prepares the update and writes what they sign. When they have executed it: dstack update --commit --plan FILE --wait.`,
+    nextStep: `${kept} The owner is a contract, so others must sign. Give the same options again with --prepare --plan FILE: this prepares the update and writes what they sign. When they have executed it: dstack update --commit --plan FILE --wait.`,
   });
 }
 

@@ -14,11 +14,12 @@ export function describeUpdated({ outcome, composeHash, status }: UpdatedCvm, cv
     composeHash === undefined ? "a document whose hash the cloud does not show" : `compose hash ${composeHash}`;
   const isRunning = status === "running";
   const isStopped = status === "stopped";
-  const state = isStopped ? `It is stopped, and boots with ${hash} at its next start.` : `Its status is ${status}.`;
-  const to = isStopped ? "" : ` to ${hash}`;
+  const state = isStopped
+    ? `It is stopped, and boots with ${hash} at its next start.`
+    : `It has ${hash}, and its status is ${status}.`;
   switch (outcome) {
     case "updated":
-      return isRunning ? `${cvm} was updated, and runs ${hash}.` : `${cvm} was updated${to}. ${state}`;
+      return isRunning ? `${cvm} was updated, and runs ${hash}.` : `${cvm} was updated. ${state}`;
     case "environmentReplaced":
       return isRunning
         ? `${cvm} has its new environment, and still runs ${hash}.`

@@ -16,6 +16,7 @@ import type { UpdateRequest } from "../update/run.ts";
 import { showDryRun } from "./batch-plan.ts";
 import type { AppTarget, ConnectedApp } from "./connect-app.ts";
 import { readAppOwner, throughOwners } from "./connect-update.ts";
+import { describeUpdated } from "./describe-updated.ts";
 import { reportGenerations } from "./generations.ts";
 import type { CommandHost } from "./host.ts";
 import {
@@ -144,13 +145,16 @@ async function dryRun(
   for (const cvm of cvms) {
     io.output.line(`\n${cvm}:`);
     const shared = { ...request, cloud, chain, account, maxFeePerGas, maxPriorityFeePerGas };
-    plans.push(await planUpdate({ ...shared, cvm, signal: io.signal, onStep: createUpdateOutput(io.output, told) }));
+    const planned = planUpdate({ ...shared, cvm, signal: io.signal, onStep: createUpdateOutput(io.output, told) });
+    const plan = await planned.catch(async (error: unknown) => {
+      throw await throughOwners(error, app, { isKept: false });
+    });
+    plans.push(plan);
   }
   return {
     result: { appId: app.appId, chainId: app.chainId, ...reportGenerations(contracts), cvms: plans },
     show: (output) => {
-      for (const { cvm, composeHash, outcome } of plans)
-        output.line(`${cvm} ${outcome === "unchanged" ? "already runs" : "would be updated to"} ${composeHash}.`);
+      for (const plan of plans) output.line(describeUpdated(plan, plan.cvm));
       showDryRun({ output });
     },
   };

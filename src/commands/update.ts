@@ -52,6 +52,8 @@ async function updateNow(io: TaskIo, args: UpdateArguments, host: CommandHost): 
       ...namedFees,
       signal: io.signal,
       onStep: createUpdateOutput(io.output, told),
+    }).catch(async (error: unknown) => {
+      throw await throughOwners(error, ofCvm, { isKept: false });
     });
     return {
       result: { ...plan, ...reportGenerations(contracts), rollback },

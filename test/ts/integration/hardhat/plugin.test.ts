@@ -3,12 +3,15 @@ import hre from "hardhat";
 import { configVariable } from "hardhat/config";
 import { createHardhatRuntimeEnvironment } from "hardhat/hre";
 import type { HardhatUserConfig } from "hardhat/types/config";
+import { TaskDefinitionType } from "hardhat/types/tasks";
 import dstack from "../../../../src/hardhat/index.ts";
 import { rejection } from "../../../support/rejection.ts";
 
 const environmentOf = (config: HardhatUserConfig = {}) =>
   createHardhatRuntimeEnvironment({ plugins: [dstack], ...config });
 const readKey = async (config?: HardhatUserConfig) => (await environmentOf(config)).config.dstack.ownerKey.get();
+
+const nameOf = (id: readonly string[]) => id.slice(1).join(" ");
 
 describe("the Hardhat plugin", () => {
   const key = `0x${"4a".repeat(32)}`;
@@ -19,6 +22,13 @@ describe("the Hardhat plugin", () => {
 
   it("defines its tasks below dstack, also in this repository", () => {
     expect([...hre.tasks.getTask("dstack").subtasks.keys()]).to.include("up");
+  });
+
+  it("gives --yes to every task that sends, signs or shares something", () => {
+    const all = (dstack.tasks ?? []).flatMap((one) => (one.type === TaskDefinitionType.NEW_TASK ? [one] : []));
+    const changes = all.filter(({ id, options }) => "dryRun" in options || /^safe (?:propose|sign)$/.test(nameOf(id)));
+    expect(changes.map(({ id }) => nameOf(id))).to.include.members(["update", "hash add", "tx replace", "plan apply"]);
+    expect(changes.filter(({ options }) => !("yes" in options)).map(({ id }) => nameOf(id))).to.deep.equal([]);
   });
 
   it("reads the owner's key from DSTACK_OWNER_KEY when it is set", async () => {

@@ -442,6 +442,19 @@ describe("the linter", () => {
     expect(lintApp({})).to.deep.equal([]);
   });
 
+  it("says that a CVM runs a hash or on a device only if it runs", () => {
+    const lose = (status: string) =>
+      lintApp({ ...app(), cvms: [{ name: "web", status, composeHash: word("other"), deviceId: word("machine") }] })
+        .filter(({ rule }) => rule === "cvm-would-not-boot")
+        .map(({ message, advice }) => `${message} ${advice}`);
+    for (const text of lose("running")) expect(text).to.match(/^web runs .* It runs until it is restarted\./);
+    for (const status of ["stopped", "starting", "error", "paused"])
+      for (const text of lose(status)) {
+        expect(text).to.match(new RegExp(`^web, which is ${status}, (?:has|is) .* Its next boot will be refused\\.`));
+        expect(text).to.not.match(/\bruns\b/);
+      }
+  });
+
   it("names the image to pin, without tag or digest and with its registry's port", () => {
     for (const [image, name] of [
       ["nginx", "nginx"],
