@@ -4,3 +4,14 @@ export type * from "./events.ts";
 export type { FaultKind, FaultRule, SetFault } from "./faults/rule.ts";
 export type * from "./options.ts";
 export { type RunningMockCloud, type StartMockCloudOptions, startMockCloud } from "./start.ts";
+export {
+  type HashProblem,
+  type JudgedLog,
+  type JudgedReceipt,
+  judgeReceipt,
+  type RegistrationClaim,
+  type RegistrationEvidence,
+  type RegistrationVerdict,
+  type TransactionProblem,
+} from "./verification/judge-receipt.ts";
+export { type VerifyRegistrationParameters, verifyRegistration } from "./verification/verify-registration.ts";

@@ -3,17 +3,12 @@ import { errorCodes, statusCodes } from "../../cloud/protocol.ts";
 import type { ComposeHash, DeviceId } from "../../core/ids.ts";
 import type { Clock } from "../clock.ts";
 import { ApiError, chainUnavailable, notOnChain } from "../errors.ts";
+import type { Finality } from "../options.ts";
 import type { Cvm } from "../store/cvms.ts";
 import type { AwaitedTag } from "../store/operations.ts";
 import type { Kms, Platform } from "../store/platform.ts";
-import { judgeReceipt } from "../verification/judge-receipt.ts";
-import {
-  isHashAllowed,
-  type OnchainStatus,
-  type ReadEvidence,
-  readOnchainStatus,
-  readRegistration,
-} from "../verification/read-registration.ts";
+import { type OnchainStatus, readOnchainStatus } from "../verification/read-registration.ts";
+import { verifyRegistration } from "../verification/verify-registration.ts";
 import type { Confirmation } from "./confirmation.ts";
 import type { KmsRuntime } from "./kms.ts";
 
@@ -41,7 +36,7 @@ export class RegistrationVerifier {
   /** @throws ApiError 467 or 468 when the registration is refused, 503 when the chain cannot be read */
   async verify(cvm: Subject, confirmation: Confirmation): Promise<void> {
     const chainId = this.#chainIdOf(cvm);
-    if (chainId !== null) await this.#verifyOn(cvm, chainId, confirmation);
+    if (chainId !== null) await this.#verifyOn(cvm, chainId, confirmation, "latest");
   }
 
   /**
@@ -52,29 +47,22 @@ export class RegistrationVerifier {
    */
   async isFinal(cvm: Subject, confirmation: Confirmation, tag: AwaitedTag): Promise<boolean> {
     const chainId = this.#chainIdOf(cvm);
-    if (chainId === null) return true;
-    const client = this.#chainOf(cvm, chainId);
-    const { receipt } = await this.#verifyOn(cvm, chainId, confirmation);
-    try {
-      const { number } = await client.getBlock({ blockTag: tag });
-      if (number === null) throw new Error(`The endpoint's block ${tag} has no number.`);
-      return receipt
-        ? receipt.blockNumber <= number
-        : await isHashAllowed(client, cvm.appId, confirmation.composeHash, number);
-    } catch (error) {
-      throw chainUnavailable(chainId, error);
-    }
+    return chainId === null || (await this.#verifyOn(cvm, chainId, confirmation, tag));
   }
 
-  async #verifyOn(
-    cvm: Subject,
-    chainId: number,
-    { composeHash, transactionHash }: Confirmation,
-  ): Promise<ReadEvidence> {
+  /** Whether the registration has the wanted finality. */
+  async #verifyOn(cvm: Subject, chainId: number, confirmation: Confirmation, finality: Finality): Promise<boolean> {
+    const { composeHash, transactionHash } = confirmation;
     const claim = { chainId, appId: cvm.appId, composeHash, transactionHash };
-    const evidence = await this.#readRegistration(cvm, chainId, claim);
-    const verdict = judgeReceipt(evidence, claim);
-    if (verdict.kind === "verified") return evidence;
+    const client = this.#chainOf(cvm, chainId);
+    const { clock, receiptAttempts: attempts, receiptRetryMs: retryMs, signal } = this.#dependencies;
+    const verdict = await verifyRegistration(client, { ...claim, finality, attempts, retryMs, clock, signal }).catch(
+      (error: unknown) => {
+        throw chainUnavailable(chainId, error);
+      },
+    );
+    if (verdict.kind === "verified") return true;
+    if (verdict.kind === "waiting" && verdict.reason === "not-final") return false;
     if (verdict.kind === "wrong-chain") throw chainUnavailable(chainId, "its endpoint serves another chain");
     const [status, code] =
       verdict.kind === "hash-not-allowed"
@@ -94,25 +82,6 @@ export class RegistrationVerifier {
     const client = this.#dependencies.kmsRuntime.chain(kmsId, hashid);
     if (!client) throw chainUnavailable(chainId, "no endpoint is configured");
     return client;
-  }
-
-  async #readRegistration(
-    cvm: Subject,
-    chainId: number,
-    claim: Parameters<typeof readRegistration>[1],
-  ): Promise<ReadEvidence> {
-    const { clock, receiptAttempts, receiptRetryMs, signal } = this.#dependencies;
-    const client = this.#chainOf(cvm, chainId);
-    try {
-      return await readRegistration(client, claim, {
-        clock,
-        attempts: receiptAttempts,
-        retryMs: receiptRetryMs,
-        signal,
-      });
-    } catch (error) {
-      throw chainUnavailable(chainId, error);
-    }
   }
 }
 

@@ -1,8 +1,13 @@
-import { type PublicClient, TransactionReceiptNotFoundError } from "viem";
+import {
+  type PublicClient,
+  TransactionNotFoundError,
+  type TransactionReceipt,
+  TransactionReceiptNotFoundError,
+} from "viem";
 import { alreadyRegistered } from "../../cloud/protocol.ts";
-import type { AppId, ComposeHash, DeviceId, TransactionHash } from "../../core/ids.ts";
+import type { AppId, ComposeHash, DeviceId, Hex, TransactionHash } from "../../core/ids.ts";
 import { withRetry } from "../../core/retry.ts";
-import { dstackAppAbi } from "../../generated/abi.ts";
+import { dstackAppAbi, dstackKmsAbi } from "../../generated/abi.ts";
 import type { Clock } from "../clock.ts";
 import { contractFault, readGenerations, requireJudgeable } from "./generation.ts";
 import type { JudgedReceipt, RegistrationEvidence } from "./judge-receipt.ts";
@@ -11,6 +16,8 @@ export interface ReadRegistrationParameters {
   readonly appId: AppId;
   readonly composeHash: ComposeHash;
   readonly transactionHash: TransactionHash | typeof alreadyRegistered;
+  /** Also reads whether this DstackKms has registered the app. */
+  readonly kms?: Hex | undefined;
 }
 
 export interface RetryLimits {
@@ -52,49 +59,78 @@ async function readRegistrationOnce(
   client: PublicClient,
   parameters: ReadRegistrationParameters,
 ): Promise<ReadEvidence> {
-  const { appId, composeHash, transactionHash } = parameters;
+  const { appId, composeHash, transactionHash, kms } = parameters;
   const chainId = await client.getChainId();
-  const receipt = transactionHash === alreadyRegistered ? undefined : await findReceipt(client, transactionHash);
+  const seen = transactionHash === alreadyRegistered ? undefined : await findReceipt(client, transactionHash);
   const blockNumber = await client.getBlockNumber();
   // Behind a load balancer the next node may lag. Its state would be older than the receipt.
-  if (receipt && blockNumber < receipt.blockNumber) {
-    throw new Error(`The endpoint is at block ${blockNumber}, before the receipt's, ${receipt.blockNumber}.`);
+  if (seen && blockNumber < seen.blockNumber) {
+    throw new Error(`The endpoint is at block ${blockNumber}, before the receipt's, ${seen.blockNumber}.`);
   }
-  const [isAllowed, [generation]] = await Promise.all([
+  const [isAllowed, isRegistered, [generation], receipt] = await Promise.all([
     isHashAllowed(client, appId, composeHash, blockNumber),
+    kms && isAppRegistered(client, kms, appId, blockNumber),
     readGenerations(client, [appId], blockNumber),
+    seen && onThisChain(client, seen),
   ]);
-  return { chainId, receipt, isHashAllowed: isAllowed, generation };
+  const isPending = transactionHash !== alreadyRegistered && !receipt && (await isKnown(client, transactionHash));
+  return { chainId, receipt, isPending, isHashAllowed: isAllowed, isAppRegistered: isRegistered, generation };
 }
 
-async function findReceipt(client: PublicClient, hash: TransactionHash) {
+/** Undefined if no block has the transaction: a receipt of a node's pending block has no number. */
+async function findReceipt(client: PublicClient, hash: TransactionHash): Promise<TransactionReceipt | undefined> {
   try {
-    return await client.getTransactionReceipt({ hash });
+    const receipt = await client.getTransactionReceipt({ hash });
+    // A cache or a proxy may answer for another transaction, and then says nothing about this one.
+    if (receipt.transactionHash.toLowerCase() !== hash) {
+      throw new Error(`The endpoint returned the receipt of ${receipt.transactionHash} for ${hash}.`);
+    }
+    return receipt.blockNumber === null ? undefined : receipt;
   } catch (error) {
     if (error instanceof TransactionReceiptNotFoundError) return undefined;
     throw error;
   }
 }
 
+/** The receipt, if its block is still part of the chain. After a reorganisation, some nodes serve old receipts. */
+async function onThisChain(client: PublicClient, receipt: TransactionReceipt): Promise<TransactionReceipt | undefined> {
+  const { hash } = await client.getBlock({ blockNumber: receipt.blockNumber });
+  return hash === receipt.blockHash ? receipt : undefined;
+}
+
+/** Whether the endpoint knows the transaction, mined or not. */
+async function isKnown(client: PublicClient, hash: TransactionHash): Promise<boolean> {
+  try {
+    await client.getTransaction({ hash });
+    return true;
+  } catch (error) {
+    if (error instanceof TransactionNotFoundError) return false;
+    throw error;
+  }
+}
+
 /** Also false if there is no app contract. */
-export async function isHashAllowed(
+export function isHashAllowed(
   client: PublicClient,
   appId: AppId,
   composeHash: ComposeHash,
   blockNumber: bigint,
 ): Promise<boolean> {
-  try {
-    return await client.readContract({
+  return orFalse(
+    client.readContract({
       address: appId,
       abi: dstackAppAbi,
       functionName: "allowedComposeHashes",
       args: [composeHash],
       blockNumber,
-    });
-  } catch (error) {
-    if (contractFault(error) !== undefined) return false;
-    throw error;
-  }
+    }),
+  );
+}
+
+/** Also false if there is no KMS contract. */
+function isAppRegistered(client: PublicClient, kms: Hex, appId: AppId, blockNumber: bigint): Promise<boolean> {
+  const contract = { address: kms, abi: dstackKmsAbi, blockNumber } as const;
+  return orFalse(client.readContract({ ...contract, functionName: "registeredApps", args: [appId] }));
 }
 
 export interface OnchainStatus {

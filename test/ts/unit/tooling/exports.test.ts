@@ -302,7 +302,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     "removalsOf",
   ],
   "src/plans/index.ts": ["checkPlan", "createChangePlan", "findExecution", "loadPlan", "savePlan"],
-  "src/mock-cloud/index.ts": ["buildMockCloud", "startMockCloud", "systemClock"],
+  "src/mock-cloud/index.ts": ["buildMockCloud", "judgeReceipt", "startMockCloud", "systemClock", "verifyRegistration"],
   "src/world/index.ts": [
     "attachWorld",
     "devAccount",
