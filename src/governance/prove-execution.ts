@@ -1,7 +1,7 @@
 import { type Address, isAddressEqual, isHex, parseAbi, type TransactionReceipt } from "viem";
 import { type ChainClient, requireChain } from "../chain/client.ts";
 import { withRpcErrors } from "../chain/rpc-errors.ts";
-import { readReceipt } from "../chain/transactions/receipt.ts";
+import { isBlockOnChain, readReceipt } from "../chain/transactions/receipt.ts";
 import { decodeEvents } from "../core/events.ts";
 import { type Hex, parseTransactionHash, type TransactionHash } from "../core/ids.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
@@ -74,7 +74,7 @@ export type ExecutionVerdict = ProvenExecution | RefusedExecution;
  * Proves that a transaction executed a plan: it is mined, exactly the planned events came out of the planned contracts
  * in their order, and the plan's owner caused them. For a Safe, its own event must name the Safe transaction around
  * these events. For a timelock, its own events must name one operation with exactly the planned calls. Trusts the
- * endpoint for the receipt.
+ * endpoint for the receipt and for the hash of its block.
  *
  * @throws WrongChainError, RpcUnavailableError
  */
@@ -87,6 +87,10 @@ export async function proveExecution(
   const receipt = await readReceipt(client, transactionHash);
   if (receipt === undefined) {
     return refusal(transactionHash, "not-mined", `No block of the chain contains transaction ${transactionHash}.`);
+  }
+  if (!(await isBlockOnChain(client, receipt))) {
+    const message = `A reorganisation removed block ${receipt.blockNumber} with transaction ${transactionHash}.`;
+    return refusal(transactionHash, "not-mined", message);
   }
   return judge(client, plan, { receipt, ...demands });
 }

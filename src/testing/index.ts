@@ -9,3 +9,23 @@ export {
   type TestChain,
   type TestClient,
 } from "./deploy-dstack.ts";
+export { playReceiptCase, receiptCases } from "./receipts/play-receipt-case.ts";
+export {
+  type BackendVerdict,
+  type EventVerdict,
+  type PlannedOwner,
+  type PlanVerdict,
+  type ReceiptCase,
+  type ReceiptClaim,
+  type ReceiptGroup,
+  type ReceiptMoment,
+  type ReceiptVerdicts,
+  receiptGroups,
+} from "./receipts/receipt-case.ts";
+export {
+  type ReceiptProvider,
+  type ReceiptRequest,
+  type ReceiptWorld,
+  type StartReceiptWorldOptions,
+  startReceiptWorld,
+} from "./receipts/world.ts";

@@ -3,6 +3,7 @@ import {
   formatTransactionReceipt,
   getAddress,
   isHex,
+  numberToHex,
   type RpcTransactionReceipt,
   type TransactionReceipt,
 } from "viem";
@@ -115,6 +116,25 @@ function isLog(log: unknown): boolean {
     readonly data?: unknown;
   };
   return isHex(address) && isHex(data) && Array.isArray(topics) && topics.every((topic) => isHex(topic));
+}
+
+const readingBlock = "reading the transaction's block";
+
+/**
+ * Whether the block of a receipt is part of the chain. After a reorganisation, a cache before a node may still return
+ * the old receipt.
+ *
+ * @throws RpcUnavailableError, also if the endpoint does not know the block: then it is behind, and says nothing
+ */
+export async function isBlockOnChain(
+  client: ChainClient,
+  { blockNumber, blockHash }: Pick<TransactionReceipt, "blockNumber" | "blockHash">,
+): Promise<boolean> {
+  const block = await withRpcErrors(client, readingBlock, () =>
+    client.request({ method: "eth_getBlockByNumber", params: [numberToHex(blockNumber), false] }),
+  );
+  if (block !== null) return block.hash === blockHash;
+  throw new RpcUnavailableError(readingBlock, { said: `it does not know block ${blockNumber}` });
 }
 
 /** What is known of a mined transaction, for the ledger. */

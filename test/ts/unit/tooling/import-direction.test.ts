@@ -39,7 +39,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "errors",
   ],
   world: ["mock-cloud", "update", "files", "cloud", "chain", "core", "errors", "generated"],
-  testing: ["world", "chain", "core", "errors", "generated"],
+  testing: ["world", "files", "chain", "core", "errors", "generated"],
   commands: [
     ...["output", "rehearsal", "world", "governance", "plans", "prune", "history", "batch", "update", "mock-cloud"],
     ...["files", "cloud", "chain", "core", "errors", "generated"],
