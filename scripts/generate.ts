@@ -9,6 +9,7 @@ const generators = [
   "scripts/generate-error-docs.ts",
   "scripts/generate-conformance-docs.ts",
   "scripts/generate-openapi.ts",
+  "scripts/generate-receipt-docs.ts",
 ];
 const check = process.argv.includes("--check");
 

@@ -9,6 +9,8 @@ import { broadcast, mine, receiptOf, send, sendCall, setAutomine, sign, snapshot
 const notFound = (when?: string): ReceiptVerdicts =>
   verdicts("transaction-not-verified", "not-mined", "not-mined", when);
 
+const malformed = verdicts("malformed", "malformed", "malformed");
+
 const chain = { group: "chain" } as const;
 const claims = { group: "claims" } as const;
 const endpoints = { group: "endpoints" } as const;
@@ -212,31 +214,87 @@ export const chainCases: readonly ReceiptCase[] = [
       yield { transactionHash: blockHash };
     },
   },
-  written("short-hash", "malformed", "31 bytes", "It is not padded: a padded hash is another hash.", (hash) =>
-    hash.slice(0, -2),
+  written(
+    "short-hash",
+    "malformed",
+    "the transaction hash with 31 bytes",
+    "It is not padded: a padded hash is another hash.",
+    (hash) => hash.slice(0, -2),
   ),
-  written("odd-hash", "malformed", "63 digits", "It is half a byte short of a hash.", (hash) => hash.slice(0, -1)),
-  written("long-hash", "malformed", "33 bytes", "It is not cut: the rest could be anything.", (hash) => `${hash}00`),
-  written("space-around", "malformed", "a space in front", "Spaces are not part of a hash.", (hash) => ` ${hash}`),
-  written("no-hex", "malformed", "a letter that is no hex digit", "It is no hash.", (hash) => `${hash.slice(0, -1)}g`),
+  written(
+    "odd-hash",
+    "malformed",
+    "the transaction hash with 63 digits",
+    "It is half a byte short of a hash.",
+    (hash) => hash.slice(0, -1),
+  ),
+  written(
+    "long-hash",
+    "malformed",
+    "33 bytes, of which the first 32 are the transaction hash",
+    "It is not cut: the rest could be anything.",
+    (hash) => `${hash}00`,
+  ),
+  written(
+    "space-around",
+    "malformed",
+    "a space in front of the transaction hash",
+    "Spaces are not part of a hash.",
+    (hash) => ` ${hash}`,
+  ),
+  written(
+    "no-hex",
+    "malformed",
+    "the transaction hash with a letter that is no hex digit",
+    "It is no hash.",
+    (hash) => `${hash.slice(0, -1)}g`,
+  ),
   written(
     "almost-the-word",
     "malformed",
-    "Already-Registered",
+    "Already-Registered with capitals",
     "Only the exact word skips the proof.",
     () => "Already-Registered",
   ),
   written(
     "upper-case",
     "same",
-    "upper-case digits",
+    "the transaction hash with upper-case digits",
     "Hex has no letter case.",
     (hash) => `0x${hash.slice(2).toUpperCase()}`,
   ),
-  written("upper-case-prefix", "same", "0X in front", "The bytes are the same.", (hash) => `0X${hash.slice(2)}`),
-  written("no-prefix", "same", "no 0x", "Clients write hashes in both ways. The bytes are the same.", (hash) =>
-    hash.slice(2),
+  written(
+    "upper-case-prefix",
+    "same",
+    "the transaction hash with 0X in front",
+    "The bytes are the same.",
+    (hash) => `0X${hash.slice(2)}`,
   ),
+  written(
+    "no-prefix",
+    "same",
+    "the transaction hash without 0x",
+    "Clients write hashes in both ways. The bytes are the same.",
+    (hash) => hash.slice(2),
+  ),
+  {
+    ...{ ...claims, id: "short-compose-hash", moments: [malformed] },
+    story: "The client writes the compose hash with 31 bytes.",
+    why: "The event has 32 bytes. A padded hash would be that of another document.",
+    async *play(world) {
+      const transactionHash = await sendCall(world, adding(world));
+      yield { composeHash: world.composeHash.slice(0, -2), transactionHash };
+    },
+  },
+  {
+    ...{ ...claims, id: "upper-case-compose-hash", moments: [proven] },
+    story: "The client writes the compose hash with upper-case digits and without 0x.",
+    why: "The bytes are the same.",
+    async *play(world) {
+      const transactionHash = await sendCall(world, adding(world));
+      yield { composeHash: world.composeHash.slice(2).toUpperCase(), transactionHash };
+    },
+  },
   {
     ...{ ...endpoints, id: "claimed-chain", moments: [verdicts("unknown", "proven", "unknown")] },
     story: "The app is on chain 1, and the endpoint serves this chain, which has an app at the same address.",
@@ -348,8 +406,8 @@ function written(
 ): ReceiptCase {
   return {
     ...{ ...claims, id, why },
-    moments: [outcome === "same" ? proven : verdicts("malformed", "malformed", "malformed")],
-    story: `The client writes the transaction hash with ${what}.`,
+    moments: [outcome === "same" ? proven : malformed],
+    story: `The client writes ${what}.`,
     async *play(world) {
       yield { transactionHash: write(await sendCall(world, adding(world))) };
     },

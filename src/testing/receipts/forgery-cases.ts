@@ -20,7 +20,7 @@ import { create, type ReceiptWorld, receiptOf, send, sendCall } from "./world.ts
 const group = "forgeries";
 const nothing = verdicts("transaction-not-verified", "not-proven", "missing-event");
 
-/** Deploys a contract, which anybody may register as an app of the KMS. */
+/** Deploys a contract, which any account may register as an app of the KMS. */
 export async function register(world: ReceiptWorld, runtime: Hex): Promise<AppId> {
   const appId = parseAppId(await create(world, creationOf(runtime)));
   const data = encodeFunctionData({ abi: dstackKmsAbi, functionName: "registerApp", args: [appId] });

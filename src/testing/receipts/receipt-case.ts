@@ -1,5 +1,5 @@
 import type { Address } from "viem";
-import type { AppId, ComposeHash, DeviceId } from "../../core/ids.ts";
+import type { AppId, DeviceId } from "../../core/ids.ts";
 import type { ReceiptProvider, ReceiptRequest, ReceiptWorld } from "./world.ts";
 
 /** What a client tells a backend. Any of it may be false. */
@@ -8,7 +8,8 @@ export interface ReceiptClaim {
   /** DstackKms of the CVM. */
   readonly kms: Address;
   readonly appId: AppId;
-  readonly composeHash: ComposeHash;
+  /** As the client sent it, so perhaps no hash. */
+  readonly composeHash: string;
   readonly deviceId: DeviceId;
   /** As the client sent it, so perhaps no hash; or `already-registered`. */
   readonly transactionHash: string;

@@ -107,7 +107,7 @@ export const stateCases: readonly ReceiptCase[] = [
   },
   {
     ...{ group, id: "already-registered-and-never-added", moments: [verdicts("hash-not-allowed", null, null)] },
-    story: "The client says already-registered, and nobody added the hash.",
+    story: "The client says already-registered, and the hash was never added.",
     why: "The word is a claim like any other. The state refutes it.",
     async *play() {
       yield { transactionHash: alreadyRegistered };

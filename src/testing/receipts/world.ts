@@ -86,8 +86,10 @@ export interface ReceiptWorld {
 }
 
 export interface StartReceiptWorldOptions {
-  /** @default 32 bytes of 0xa1 */
+  /** The hash whose registration the cases claim. @default 32 bytes of 0xa1 */
   readonly composeHash?: ComposeHash | undefined;
+  /** Allowed on every app from the start. @default testComposeHash */
+  readonly firstHash?: ComposeHash | undefined;
 }
 
 /**
@@ -104,7 +106,7 @@ export interface StartReceiptWorldOptions {
  */
 export async function startReceiptWorld(
   chain: TestChain,
-  { composeHash = parseComposeHash("a1".repeat(32)) }: StartReceiptWorldOptions = {},
+  { composeHash = parseComposeHash("a1".repeat(32)), firstHash }: StartReceiptWorldOptions = {},
 ): Promise<ReceiptWorld> {
   const provider = ("provider" in chain ? chain.provider : chain) as ReceiptProvider; // each library types it otherwise
   const [owner, stranger] = [devAccount(0), devAccount(9)];
@@ -117,7 +119,7 @@ export async function startReceiptWorld(
   const { kms, appImplementation } = await deployContracts(client);
   const { kms: otherKms } = await deployContracts(client);
   const base = { provider, client, owner, stranger, kms };
-  const newApp = (of: Address, on = kms) => deployTestApp({ ...base, kms: on }, { owner: of });
+  const newApp = (of: Address, on = kms) => deployTestApp({ ...base, kms: on }, { owner: of, composeHash: firstHash });
   const safe = await createSafe(client, { owners: 2, threshold: 2 });
   const timelock = await create(base, await timelockCreation([owner.address, safe.address]));
   const relayAddress = await create(base, creationOf(relay));

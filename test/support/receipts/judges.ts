@@ -1,7 +1,7 @@
 import { createClient, createPublicClient, custom, type EIP1193RequestFn, getAddress } from "viem";
 import { base } from "viem/chains";
 import { readReceipt } from "../../../src/chain/transactions/receipt.ts";
-import { parseTransactionHash, type TransactionHash } from "../../../src/core/ids.ts";
+import { parseComposeHash, parseTransactionHash } from "../../../src/core/ids.ts";
 import { addComposeHashCall, proveCalls } from "../../../src/core/owner-calls.ts";
 import {
   InvalidHexError,
@@ -20,24 +20,34 @@ function transportOf({ provider }: Pick<ReceiptMoment, "provider">) {
   return custom({ request }, { retryCount: 0 });
 }
 
-function tryParse(raw: string): TransactionHash | undefined {
+function tryParse<Hash>(parse: (raw: string) => Hash, raw: string): Hash | undefined {
   try {
-    return parseTransactionHash(raw);
+    return parse(raw);
   } catch (error) {
     if (error instanceof InvalidHexError) return undefined;
     throw error;
   }
 }
 
+/** The named transaction, and the call that it is said to have made. Null if none is named. */
+function parseNamed({ claim }: ReceiptMoment) {
+  if (claim.transactionHash === alreadyRegistered) return null;
+  const transactionHash = tryParse(parseTransactionHash, claim.transactionHash);
+  const composeHash = tryParse(parseComposeHash, claim.composeHash);
+  if (transactionHash === undefined || composeHash === undefined) return "malformed";
+  return { transactionHash, call: addComposeHashCall({ appId: claim.appId, composeHash }) };
+}
+
 /** The verdict of the mock cloud's verifier. */
 export async function judgeAsBackend(moment: ReceiptMoment): Promise<BackendVerdict> {
   const { claim, finality } = moment;
   const { transactionHash: raw, deviceId: _, ...rest } = claim;
-  const transactionHash = raw === alreadyRegistered ? raw : tryParse(raw);
-  if (transactionHash === undefined) return "malformed";
+  const transactionHash = raw === alreadyRegistered ? raw : tryParse(parseTransactionHash, raw);
+  const composeHash = tryParse(parseComposeHash, claim.composeHash);
+  if (transactionHash === undefined || composeHash === undefined) return "malformed";
   const client = createPublicClient({ transport: transportOf(moment), cacheTime: 0 });
   try {
-    const { kind } = await verifyRegistration(client, { ...rest, transactionHash, finality });
+    const { kind } = await verifyRegistration(client, { ...rest, composeHash, transactionHash, finality });
     if (kind === "wrong-chain") return "unknown";
     return kind === "verified" ? "accepted" : kind;
   } catch (error) {
@@ -48,14 +58,13 @@ export async function judgeAsBackend(moment: ReceiptMoment): Promise<BackendVerd
 
 /** Whether the toolkit finds the event of the owner's call in the receipt. */
 export async function judgeEvents(moment: ReceiptMoment): Promise<EventVerdict> {
-  const { appId, composeHash, transactionHash: raw } = moment.claim;
-  if (raw === alreadyRegistered) return null;
-  const transactionHash = tryParse(raw);
-  if (transactionHash === undefined) return "malformed";
+  const parsed = parseNamed(moment);
+  if (typeof parsed !== "object" || parsed === null) return parsed;
+  const { transactionHash, call } = parsed;
   try {
     const receipt = await readReceipt(createClient({ chain: base, transport: transportOf(moment) }), transactionHash);
     if (receipt === undefined) return "not-mined";
-    proveCalls(receipt, [addComposeHashCall({ appId, composeHash })]);
+    proveCalls(receipt, [call]);
     return "proven";
   } catch (error) {
     if (error instanceof ReceiptMismatchError) return "not-proven";
@@ -66,12 +75,11 @@ export async function judgeEvents(moment: ReceiptMoment): Promise<EventVerdict> 
 
 /** The toolkit's proof that the transaction is the execution of a plan to add the hash. */
 export async function judgePlan(moment: ReceiptMoment): Promise<PlanVerdict> {
-  const { appId, chainId, composeHash, transactionHash: raw } = moment.claim;
-  if (raw === alreadyRegistered) return null;
-  const transactionHash = tryParse(raw);
-  if (transactionHash === undefined) return "malformed";
+  const parsed = parseNamed(moment);
+  if (typeof parsed !== "object" || parsed === null) return parsed;
+  const { transactionHash, call } = parsed;
+  const { appId, chainId } = moment.claim;
   const { kind, address } = moment.owner;
-  const call = addComposeHashCall({ appId, composeHash });
   const plan = {
     chainId,
     contracts: [{ contract: "app", address: appId, generation: "test" }],
