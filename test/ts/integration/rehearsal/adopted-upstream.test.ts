@@ -10,10 +10,7 @@ import {
   type AdoptedCvms,
   formatAdoptedCvms,
   parseAdoptedCvms,
-  type RpcRecording,
   readAdoptedCvms,
-  recordRpc,
-  replayRpc,
   startWorld,
   type World,
 } from "../../../../src/world/index.ts";
@@ -28,7 +25,6 @@ describe("a fork that adopts every CVM of the upstream's live KMS", () => {
   let file: string;
   let upstream: Upstream;
   let adopt: AdoptedCvms;
-  let recorded: RpcRecording;
   let world: World;
 
   before(async () => {
@@ -36,12 +32,10 @@ describe("a fork that adopts every CVM of the upstream's live KMS", () => {
     file = join(folder, "fork.rpc.jsonl");
     upstream = await startUpstream();
     adopt = await readAdoptedCvms(upstream.cloudClient, { appIds: ofLiveKms.map((name) => upstream.apps[name].appId) });
-    recorded = await recordRpc({ url: upstream.forkUrl, file });
-    world = await startWorld({ ...fast, forkUrl: recorded.url, adopt });
+    world = await startWorld({ ...fast, forkUrl: upstream.forkUrl, record: file, adopt });
   });
   after(async () => {
     await world?.close();
-    await recorded?.close();
     await upstream?.close();
     await rm(folder, { recursive: true, force: true });
   });
@@ -95,14 +89,12 @@ describe("a fork that adopts every CVM of the upstream's live KMS", () => {
     expect(new Set(Object.values(others))).to.deep.equal(new Set(["running"]));
     await upstream.stopChain();
 
-    const replayed = await replayRpc({ file });
-    const offline = await startWorld({ ...fast, forkUrl: replayed.url, adopt });
+    const offline = await startWorld({ ...fast, replay: file, adopt });
     try {
       expect(await bootAll(offline)).to.deep.equal(booted);
-      expect(replayed.missing()).to.deep.equal([]);
+      expect(offline.recording?.missing()).to.deep.equal([]);
     } finally {
       await offline.close();
-      await replayed.close();
     }
   });
 });
