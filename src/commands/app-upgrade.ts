@@ -45,7 +45,7 @@ export interface AppUpgradeArguments
 
 export const appUpgrade: Command<AppUpgradeArguments> = (args, host) => runTask(args, (io) => upgrade(io, args, host));
 
-async function upgrade(io: TaskIo, args: AppUpgradeArguments, host: CommandHost): Promise<TaskOutcome> {
+export async function upgrade(io: TaskIo, args: AppUpgradeArguments, host: CommandHost): Promise<TaskOutcome> {
   const accepted = parseAccept("app upgrade", args.accept);
   const target = await readTarget(args, host);
   const app = await connectApp(args, host);

@@ -26,6 +26,12 @@ export interface CommandHost {
    */
   readonly connectChain: (fallback?: string) => Promise<ConnectedChain>;
   /**
+   * URL of the endpoint that `connectChain` asks, which may hold a secret.
+   *
+   * @throws InvalidArgumentError if it is no HTTP endpoint, or needs headers
+   */
+  readonly readEndpoint: (fallback?: string) => Promise<{ readonly network: string; readonly url: string }>;
+  /**
    * The account that signs and pays.
    *
    * @throws InvalidArgumentError, WrongChainError if only the endpoint says which chain it is

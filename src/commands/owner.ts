@@ -20,7 +20,7 @@ export interface OwnerTransferArguments extends AppArguments, ChangeAppArguments
 export const ownerTransfer: Command<OwnerTransferArguments> = (args, host) =>
   runTask(args, (io) => transfer(args, host, io));
 
-async function transfer(args: OwnerTransferArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
+export async function transfer(args: OwnerTransferArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
   const accepted = parseAccept("owner transfer", args.accept);
   const newOwner = parseAddress("The new owner's address", args.address);
   const app = await connectApp(args, host);
@@ -78,7 +78,7 @@ export interface OwnerAcceptArguments extends AppArguments, ChangeAppArguments, 
 
 export const ownerAccept: Command<OwnerAcceptArguments> = (args, host) => runTask(args, (io) => accept(args, host, io));
 
-async function accept(args: OwnerAcceptArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
+export async function accept(args: OwnerAcceptArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
   const accepted = parseAccept("owner accept", args.accept);
   const app = await connectApp(args, host);
   const { client, appId } = app;

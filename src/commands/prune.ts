@@ -45,7 +45,8 @@ import { chooseSendMode, confirmUnsigned, createBatchOutput, planRequestOf, show
 
 export const pruneCommand: Command<PruneArguments> = (args, host) => runTask(args, (io) => prune(args, host, io));
 
-async function prune(args: PruneArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
+/** @throws as the library functions that it calls */
+export async function prune(args: PruneArguments, host: CommandHost, io: TaskIo): Promise<TaskOutcome> {
   const settings = parsePruneArguments(args);
   const app = await connectApp(args, host);
   const { client, appId } = app;

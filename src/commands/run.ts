@@ -8,6 +8,8 @@ import { toOperatorTerms } from "./operator-terms.ts";
 
 /** Exit code of a command that succeeded with a negative answer. See docs/operator.md. */
 export const negativeAnswer = 6;
+/** Exit code of a rehearsal whose verdict is no-go. */
+export const noGo = 8;
 
 export interface OutputArguments {
   /** Name of the task, as in `hash add`. It comes from the task's definition, not from the user. */

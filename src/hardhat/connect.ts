@@ -43,6 +43,7 @@ export function hostOf(hre: HardhatRuntimeEnvironment): CommandHost {
     namedNetwork: globalOptions.network,
     hasDefaultEndpoint: config.networks.default?.type === "http",
     connectChain: (fallback) => connectChain(hre, fallback),
+    readEndpoint: (fallback) => readEndpoint(hre, fallback),
     readSigner: (parameters) => readSigner(hre, parameters),
     readHardwareWallet: (parameters) => readHardwareWallet(hre, parameters),
     readContract: (name) => readContract(hre, name),
@@ -200,6 +201,23 @@ export async function connectChain(
   }
   const { provider } = await hre.network.getOrCreate(network);
   return connect(place, custom(provider, { retryCount: 0 }), true);
+}
+
+/** @throws InvalidArgumentError */
+async function readEndpoint(
+  { config, globalOptions }: Pick<HardhatRuntimeEnvironment, "config" | "globalOptions">,
+  fallback: string | undefined,
+): Promise<{ readonly network: string; readonly url: string }> {
+  const network = globalOptions.network ?? fallback ?? "default";
+  const chosen = config.networks[network];
+  const nextStep = "Give the endpoint with --rpc URL, or --network with the name of an HTTP network.";
+  if (chosen?.type !== "http")
+    throw new InvalidArgumentError(`${network} is no network with an RPC endpoint that can be forked.`, { nextStep });
+  if (Object.keys(chosen.httpHeaders).length > 0)
+    throw new InvalidArgumentError(`The network ${network} needs HTTP headers, which a fork cannot send.`, {
+      nextStep,
+    });
+  return { network, url: await chosen.url.getUrl() };
 }
 
 async function connect(
