@@ -40,6 +40,7 @@ export const operatorTerms: Readonly<Record<string, string | ((value: string) =>
   maxPriorityFeePerGas: "--priority-fee",
   mode: "--batch",
   prepareSchedule: "dstack timelock schedule",
+  proposer: "--proposer",
   replaceTransaction: "dstack tx replace",
   safe: "--safe",
   safeLagSeconds: "--safe-lag",

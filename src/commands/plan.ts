@@ -173,7 +173,7 @@ export interface ConnectedPlan {
 }
 
 /** @throws InvalidArgumentError, InvalidPlanFileError */
-async function readPlan({ file }: Pick<PlanShowArguments, "file">): Promise<ChangePlan> {
+export async function readPlan({ file }: Pick<PlanShowArguments, "file">): Promise<ChangePlan> {
   if (file !== "") return loadPlan(file);
   throw new InvalidArgumentError("No plan was named.", {
     nextStep: "Give the file that a task wrote with --plan: npx hardhat dstack plan show FILE.",

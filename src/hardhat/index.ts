@@ -5,6 +5,7 @@ import { type TaskDefinition, TaskDefinitionType } from "hardhat/types/tasks";
 import { appTasks } from "./app-tasks.ts";
 import { hashTasks } from "./hash-tasks.ts";
 import { planTasks } from "./plan-tasks.ts";
+import { rehearseTasks } from "./rehearse-tasks.ts";
 import { safeTasks } from "./safe-tasks.ts";
 import {
   batchTasks,
@@ -57,6 +58,7 @@ const dstack: HardhatPlugin = definePlugin({
     ...kmsTasks,
     ...pruneTasks,
     ...planTasks,
+    ...rehearseTasks,
     ...safeTasks,
     ...batchTasks,
     ...timelockTasks,

@@ -144,18 +144,19 @@ function phaseOf({ title, changes, execution: { steps, failure, proofs }, isLive
 
 function describeStep(step: RehearsedStep, changes: RehearsedPhase["changes"]): readonly [string, ...string[]] {
   if (step.kind === "wait") return [step.what];
-  const { what, from, isLive, gasUsed, price, liveGas, calls, events } = step;
+  if (!step.isLive) return [`${step.what}, as ${checksumAddress(step.from)} (in the rehearsal alone)`];
+  const { what, from, gasUsed, price, liveGas, calls, events } = step;
   const gas = liveGas === gasUsed ? formatGas(gasUsed) : `${formatGas(gasUsed)}, live about ${formatGas(liveGas)}`;
   const own = changes.filter(({ description }) => calls.includes(description));
   const reasons = [...new Set(own.map(({ reason }) => describeChangeReason(reason)))];
   const names = events.map(({ eventName }) => eventName);
   const counts = [...new Set(names)].map((name) => `${names.filter((one) => one === name).length} ${name}`);
   return [
-    `${what}${isLive ? "" : " (in the rehearsal alone)"}`,
-    `from    ${from}`,
+    what,
+    `from    ${checksumAddress(from)}`,
     ...calls.filter((call) => call !== what).map((call) => `call    ${call}`),
     ...(reasons.length === 0 ? [] : [`because ${reasons.join("; ")}`]),
-    `gas     ${gas}${isLive ? `, ${formatFee(price.total)}` : ""}`,
+    `gas     ${gas}, ${formatFee(price.total)}`,
     ...(counts.length === 0 ? [] : [`events  ${counts.join(", ")}`]),
   ];
 }
@@ -185,7 +186,10 @@ function bootsOf({ boots }: RehearsalReport): Omit<TableRows, "width"> | undefin
   return {
     head: ["CVM", "before", "after", "compose hash", ...columns.map((key) => heads[key])],
     rows: boots.map((row) => [
-      [...new Set([...row.runsAfter, ...row.runsBefore])].join(", ") || "none",
+      [
+        ...row.runsBefore.map((cvm) => (row.runsAfter.includes(cvm) ? cvm : `${cvm} until now`)),
+        ...row.runsAfter.flatMap((cvm) => (row.runsBefore.includes(cvm) ? [] : `${cvm} then`)),
+      ].join(", ") || "none",
       wordFor(row.before),
       wordFor(row.after),
       row.composeHash,

@@ -44,8 +44,7 @@ export class Impersonation {
     throw new InvalidArgumentError(
       "A rehearsal impersonates accounts, which only a chain of Hardhat or anvil can do.",
       {
-        nextStep:
-          "Nothing was sent. Give the client of a fork on this machine: `startWorld({ forkUrl }).chain.client`.",
+        nextStep: "Nothing was sent. Give the client of a fork on this machine.",
       },
     );
   }

@@ -54,8 +54,9 @@ export async function rehearsePhase(
 }
 
 /** What the work of a rehearsal returns. */
-export type RehearsedWork = Pick<RehearsalFacts, "plan" | "refusals" | "phases"> &
+export type RehearsedWork = Pick<RehearsalFacts, "refusals" | "phases"> &
   Partial<Pick<RehearsalFacts, "updates" | "warnings" | "limits">> & {
+    readonly plan: ChangePlan | undefined;
     /** Every call of the live change, for the boot table. */
     readonly calls: readonly OwnerCall[];
   };
@@ -98,7 +99,8 @@ export async function rehearse(
   const reboots = isChanged ? await rebootCvms(cloud, { cvms: cvmsAfter, whenIdle }) : [];
   const stranded = boots.filter(({ runsBefore, before }) => runsBefore.length > 0 && !isAllowed(before));
   return judgeRehearsal({
-    ...{ subject, chain, appId, kms, owner, plan, refusals, phases, boots, reboots, updates },
+    ...{ subject, chain, appId, kms, owner, refusals, phases, boots, reboots, updates },
+    plan: plan && { digest: plan.digest, task: plan.task },
     ownerAfter: isChanged && appId !== undefined ? await readAppOwner(client, appId) : undefined,
     warnings: [
       ...stranded.map(
@@ -112,11 +114,7 @@ export async function rehearse(
     ],
     limits: [
       `The chain is the one of block ${chain.blockNumber}. What later blocks change is not known.`,
-      ...(before.machines.length > 0
-        ? [
-            "A mock cloud restarted the CVMs, not the real one. TCB status UpToDate was assumed, and the values of environments are not known.",
-          ]
-        : ["No CVM is known, so no boot was judged: give an API key of the cloud, or a file of CVMs."]),
+      ...(before.machines.length === 0 ? [noCvm] : reboots.length > 0 ? [mockCloud] : []),
       ...limits,
     ],
   });
@@ -126,3 +124,7 @@ async function readAppOwner(client: LocalChainClient, appId: AppId): Promise<Rea
   const { owner } = await readOwnership(client, { appId });
   return readOwner(client, { address: owner });
 }
+
+const noCvm = "No CVM is known, so no boot was judged: give an API key of the cloud, or a file of CVMs.";
+const mockCloud =
+  "A mock cloud restarted the CVMs, not the real one. TCB status UpToDate was assumed, and the values of environments are not known.";

@@ -4,7 +4,7 @@ import { type AppId, type ComposeHash, type Hex, nameOfCvm } from "../core/ids.t
 import type { Price } from "../core/price.ts";
 import type { ChangeReason, PlannedOwner } from "../plans/change-plan.ts";
 import { type BootRow, isAllowed } from "./boot-verdicts.ts";
-import type { RehearsalFailure, RehearsedExecution } from "./execute-as-owner.ts";
+import type { RehearsedExecution } from "./execute-as-owner.ts";
 import type { Reboot } from "./reboot.ts";
 import { sumPrices } from "./step.ts";
 
@@ -54,7 +54,7 @@ export interface RehearsalFacts {
   /** The change as the task itself planned it. */
   readonly plan: { readonly digest: Hex; readonly task: string } | undefined;
   /** Why the task made no plan, or why the plan must not be executed. */
-  readonly refusals: readonly RehearsalFailure[];
+  readonly refusals: readonly Refusal[];
   readonly phases: readonly RehearsedPhase[];
   readonly boots: readonly BootRow[];
   readonly reboots: readonly Reboot[];
@@ -81,13 +81,16 @@ export type ReasonKind =
   /** No account could change the app any more. */
   | "owner-lost";
 
-export interface NoGoReason {
-  readonly kind: ReasonKind;
+export interface Refusal {
   /** Sentences for people, with the values. */
   readonly message: string;
   /** Code of the error behind it, as `DSTK-2007`. */
   readonly code?: string | undefined;
   readonly nextStep?: string | undefined;
+}
+
+export interface NoGoReason extends Refusal {
+  readonly kind: ReasonKind;
 }
 
 export interface RehearsalReport extends RehearsalFacts {

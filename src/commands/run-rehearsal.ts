@@ -1,0 +1,205 @@
+import { resolve } from "node:path";
+import { Writable } from "node:stream";
+import type { Address } from "viem";
+import { parseAddress } from "../chain/client.ts";
+import { readOwnership } from "../chain/read-app.ts";
+import { type ReadOwnerReturnType, readOwner } from "../chain/read-owner.ts";
+import type { CloudClient } from "../cloud/create-client.ts";
+import type { AppId } from "../core/ids.ts";
+import { InvalidArgumentError, isDstackError, UnusableFileError } from "../errors/index.ts";
+import { faultCode, writeWholeFile } from "../files/own-file.ts";
+import { readBoundedText } from "../files/read-bounded.ts";
+import { createOutput } from "../output/output.ts";
+import { formatRehearsalMarkdown, showRehearsal } from "../output/rehearsal.ts";
+import type { ChangePlan, OwnerKind } from "../plans/change-plan.ts";
+import type { KeyBatch } from "../rehearsal/execution-context.ts";
+import { type RehearsedWork, rehearse, rehearsePhase } from "../rehearsal/rehearse.ts";
+import type { Refusal, RehearsalReport, RehearsedPhase } from "../rehearsal/report.ts";
+import { parseBatch } from "./arguments.ts";
+import { type AppArguments, connectCloud, listCvms, resolveApp } from "./connect-app.ts";
+import type { CommandHost } from "./host.ts";
+import { toOperatorTerms } from "./operator-terms.ts";
+import { type OpenStage, openStage, rehearsalHost, type StageArguments } from "./rehearsal-stage.ts";
+import { noGo, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
+
+export interface RehearseArguments extends StageArguments, OutputArguments {
+  /** File for the report in Markdown. */
+  readonly markdown?: string | undefined;
+  readonly batch?: string | undefined;
+  /** An account that proposes in the timelock. */
+  readonly proposer?: string | undefined;
+}
+
+/** What the work of a rehearsal gets. */
+export interface Rehearsing {
+  readonly stage: OpenStage;
+  /** The io of the commands that run inside: it shows nothing, and agrees to everything. */
+  readonly io: TaskIo;
+  /** Their host: the fork, and the cloud of the configuration, which is only read; without an API key, the mock cloud. */
+  readonly planning: CommandHost;
+  /** Their host for what changes a CVM: the fork and the mock cloud. */
+  readonly changing: CommandHost;
+  readonly execute: (
+    plan: ChangePlan,
+    phase?: Partial<Pick<RehearsedPhase, "title" | "isLive">>,
+  ) => Promise<RehearsedPhase>;
+}
+
+export interface RehearsedTask {
+  /** The task that is rehearsed, such as `prune`. */
+  readonly subject: string;
+  /** Which app it changes. */
+  readonly target: AppArguments | ChangePlan;
+  readonly work: (rehearsing: Rehearsing) => Promise<RehearsedWork>;
+  /** The commands of the live change, after `npx hardhat dstack`. */
+  readonly next: (owner: OwnerKind, report: RehearsalReport) => readonly string[];
+}
+
+/** Rehearses a task on a fork, and shows the report. Exit code 8 for a no-go. */
+export function runRehearsal(
+  args: RehearseArguments,
+  host: CommandHost,
+  prepare: () => Promise<RehearsedTask>,
+): Promise<number> {
+  return runTask(args, async (io) => rehearseTask(io, host, args, await prepare()));
+}
+
+async function rehearseTask(
+  io: TaskIo,
+  host: CommandHost,
+  args: RehearseArguments,
+  { subject, target, work, next }: RehearsedTask,
+): Promise<TaskOutcome> {
+  if (args.markdown !== undefined) await requireReplaceable(args.markdown);
+  const batch = keyBatchOf(args, host);
+  const proposer = args.proposer === undefined ? undefined : parseAddress("The proposer", args.proposer);
+  const cloud = args.offline === undefined ? await connectCloud(host) : undefined;
+  const { appId, network } = await findApp(host, { target, cloud });
+  const stage = await openStage(io, host, { args, appId, network, cloud });
+  try {
+    const owner = await readOwner(stage.client, { address: await readOwnerAddress(stage, { appId, target }) });
+    const rehearsing: Rehearsing = {
+      ...{ stage, io: quietIo(io), changing: rehearsalHost(host, stage) },
+      planning: rehearsalHost(host, stage, cloud === undefined ? {} : { cloud: host.settings.cloud }),
+      execute: (plan, phase = {}) => {
+        io.signal.throwIfAborted();
+        const onStep = ({ what }: { readonly what: string }) => io.output.step("rehearsed", what);
+        return rehearsePhase(stage, { ...phase, plan, batch, proposer, onStep, signal: io.signal });
+      },
+    };
+    const report = inOperatorTerms(
+      await rehearse(stage, {
+        ...{ subject, appId, kms: stage.kms, owner },
+        listCvms: async () => (appId === undefined ? [] : listCvms(stage.cloud, appId)),
+        work: () => work(rehearsing),
+      }),
+    );
+    const shown = {
+      report,
+      next: report.verdict === "go" ? liveCommands(host, stage, next(kindOf(owner), report)) : [],
+    };
+    if (args.markdown !== undefined) await writeWholeFile(resolve(args.markdown), formatRehearsalMarkdown(shown));
+    return {
+      result: { ...report, next: shown.next },
+      show: (output) => showRehearsal(output, shown),
+      exitCode: report.verdict === "go" ? 0 : noGo,
+    };
+  } finally {
+    await stage.close();
+  }
+}
+
+function liveCommands({ namedNetwork }: CommandHost, { chain }: OpenStage, commands: readonly string[]) {
+  const network = namedNetwork ?? (chain.network === "default" ? undefined : chain.network);
+  const at = network === undefined ? "" : ` --network ${network}`;
+  return commands.map((command) => `npx hardhat dstack ${command}${at}`);
+}
+
+interface Target {
+  readonly target: RehearsedTask["target"];
+}
+
+function isPlan(target: RehearsedTask["target"]): target is ChangePlan {
+  return "digest" in target;
+}
+
+async function findApp(
+  { settings }: CommandHost,
+  { target, cloud }: Target & { readonly cloud: CloudClient | undefined },
+): Promise<{ readonly appId: AppId | undefined; readonly network: string | undefined }> {
+  const { apps } = settings;
+  if (!isPlan(target)) return resolveApp(target, { apps, cloud });
+  if (target.appId === undefined) return { appId: undefined, network: undefined };
+  return resolveApp({ app: target.appId }, { apps, cloud: undefined });
+}
+
+async function readOwnerAddress(
+  { client }: OpenStage,
+  { appId, target }: Target & { readonly appId: AppId | undefined },
+): Promise<Address> {
+  if (isPlan(target)) return target.owner.address;
+  if (appId === undefined) throw new TypeError("A task that is no plan is about an app.");
+  return (await readOwnership(client, { appId })).owner;
+}
+
+function kindOf({ kind }: ReadOwnerReturnType): OwnerKind {
+  return kind === "eoa" || kind === "renounced" ? "key" : kind;
+}
+
+/** @throws InvalidArgumentError */
+function keyBatchOf({ batch }: RehearseArguments, { settings }: CommandHost): KeyBatch {
+  const parsed = parseBatch(batch);
+  if (parsed.mode === "safe") return { mode: "none" };
+  return { mode: parsed.mode, allowDelegation: parsed.allowDelegation ?? settings.batch.delegate };
+}
+
+/** Commands inside a rehearsal show nothing: the report says what they did. */
+function quietIo(io: TaskIo): TaskIo {
+  const stderr = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const output = createOutput(stderr);
+  return { ...io, output, stderr, confirm: async () => {}, ask: undefined, confirmInPerson: undefined };
+}
+
+function inOperatorTerms(report: RehearsalReport): RehearsalReport {
+  const reasons = report.reasons.map(({ nextStep, ...reason }) => ({
+    ...reason,
+    ...(nextStep !== undefined && { nextStep: toOperatorTerms(nextStep) }),
+  }));
+  return { ...report, reasons };
+}
+
+/** Errors about the command line, a file or the access. They say nothing about the change. */
+const mistakes: ReadonlySet<string> = new Set([
+  ...["InvalidArgumentError", "InvalidHexError", "UnusableFileError", "InvalidPlanFileError", "WrongChainError"],
+  ...["InvalidAppComposeError", "InvalidEnvironmentError", "PayloadTooLargeError", "MissingPackageError"],
+  ...["UnauthorizedError", "CvmNotFoundError", "CloudProtocolError", "LogsUnavailableError", "LogsRefusedError"],
+]);
+
+/**
+ * Lets a command do its part. What it refuses is a result of the rehearsal: it would refuse it live too.
+ *
+ * @throws outages, and errors about the command line, a file or the access
+ */
+export async function orRefusal<Result>(
+  part: () => Promise<Result>,
+): Promise<{ readonly done: Result } | { readonly refusal: Refusal }> {
+  try {
+    return { done: await part() };
+  } catch (error) {
+    if (!isDstackError(error) || error.retryable || mistakes.has(error.name)) throw error;
+    const { message, code, nextStep } = error;
+    return { refusal: { message, code, nextStep } };
+  }
+}
+
+/** A report replaces an older one, and no other file. @throws InvalidArgumentError, UnusableFileError */
+async function requireReplaceable(path: string): Promise<void> {
+  const text = await readBoundedText(path).catch((error: unknown) => {
+    if (error instanceof UnusableFileError && faultCode(error.cause) === "ENOENT") return undefined;
+    throw error;
+  });
+  if (text === undefined || text === "" || text.startsWith("# Rehearsal of ")) return;
+  throw new InvalidArgumentError(`${path} holds something else than a report of a rehearsal, and stays as it is.`, {
+    nextStep: "Name another file with --markdown.",
+  });
+}
