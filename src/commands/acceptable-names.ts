@@ -9,7 +9,8 @@ export type AcceptingCommand =
   | "app upgrade"
   | "kms"
   | "hash"
-  | "boot-check";
+  | "boot-check"
+  | "timelock cancel";
 
 export interface AcceptableName {
   /** Kebab-case, as `--accept` takes it. */
@@ -61,6 +62,11 @@ export const acceptableNames = [
     name: "queue",
     overrides: "The task cannot learn which calls wait in the Safe or the timelock that owns the app.",
     commands: ["prune"],
+  },
+  {
+    name: "dependents",
+    overrides: "Another pending operation of the timelock waits for the one to cancel, or may.",
+    commands: ["timelock cancel"],
   },
   {
     name: "events",

@@ -3,12 +3,13 @@ import { parseAddress } from "../chain/client.ts";
 import { type ReadOwnerReturnType, readOwner } from "../chain/read-owner.ts";
 import { parseFixedHex } from "../core/ids.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
-import { describeDelay } from "../core/timelock-calls.ts";
-import { InvalidArgumentError } from "../errors/index.ts";
-import { type FoundOperation, findOperation, readRoleHolders, toIso } from "../governance/timelock-execute.ts";
+import { describeDelay, noPredecessor } from "../core/timelock-calls.ts";
+import { InvalidArgumentError, OperationsAlikeError } from "../errors/index.ts";
+import { missingPredecessor, readRoleHolders } from "../governance/timelock-execute.ts";
+import { type FoundOperation, findOperation, isPredecessorDone, toIso } from "../governance/timelock-find.ts";
 import type { TimelockRoles, TimelockStatus } from "../governance/timelock-operation.ts";
 import { nextCommand } from "../output/plan.ts";
-import { describeState } from "../output/timelock.ts";
+import { describeState, showAlike } from "../output/timelock.ts";
 import type { DryRunArguments } from "./batch-plan.ts";
 import type { CommandHost, ConnectedChain } from "./host.ts";
 import { type ConnectedPlan, connectPlan, type PlanCheckArguments } from "./plan.ts";
@@ -22,6 +23,8 @@ export interface TimelockArguments extends PlanCheckArguments {
   readonly salt?: string | undefined;
   /** Id of an operation. */
   readonly predecessor?: string | undefined;
+  /** Id of the operation itself. */
+  readonly id?: string | undefined;
 }
 
 /** Arguments of the tasks that call the timelock. */
@@ -42,7 +45,7 @@ export interface ConnectedOperation extends ConnectedPlan {
 /**
  * Loads the plan, and finds its operation in the timelock that owns the contracts.
  *
- * @throws what connectPlan and findOperation throw
+ * @throws OperationsAlikeError after it has listed the operations, and what connectPlan and findOperation throw
  */
 export async function connectOperation(
   io: TaskIo,
@@ -51,7 +54,12 @@ export async function connectOperation(
 ): Promise<ConnectedOperation> {
   const connected = await connectPlan(io, args, host);
   const { plan, chain } = connected;
-  const found = await findOperation(chain.client, { plan, ...parseChoices(args), signal: io.signal });
+  const found = await findOperation(chain.client, { plan, ...parseChoices(args), signal: io.signal }).catch(
+    (error: unknown) => {
+      if (error instanceof OperationsAlikeError) showAlike(io.output, error);
+      throw error;
+    },
+  );
   const holders = await readRoleHolders(chain.client, { timelock: found.timelock, signal: io.signal });
   return { ...connected, found, holders };
 }
@@ -62,11 +70,12 @@ export async function findAgain(
   { signal }: Pick<TaskIo, "signal">,
 ): Promise<FoundOperation> {
   const { salt, predecessor } = found.operation;
-  return findOperation(chain.client, { plan, salt, predecessor, signal });
+  return findOperation(chain.client, { plan, id: found.id, salt, predecessor, signal });
 }
 
-function parseChoices({ salt, predecessor }: TimelockArguments) {
+function parseChoices({ salt, predecessor, id }: TimelockArguments) {
   return {
+    ...(id !== undefined && { id: parseFixedHex("The id (--id)", id, 32) }),
     ...(salt !== undefined && { salt: parseFixedHex("The salt (--salt)", salt, 32) }),
     ...(predecessor !== undefined && { predecessor: parseFixedHex("The id (--predecessor)", predecessor, 32) }),
   };
@@ -99,7 +108,7 @@ export function callTimelock(
   return executeCalls(io, chain, { calls: [call], signer: caller, batch, dryRun, plan: request, purpose: "timelock" });
 }
 
-/** An operation, for `--json`. */
+/** An operation, for `--json`. The calls that a task makes to the timelock have the name `calls`, as in every task. */
 export function describeOperation({
   timelock,
   id,
@@ -111,16 +120,25 @@ export function describeOperation({
   ...found
 }: FoundOperation) {
   const { predecessor, salt } = operation;
+  const before = found.predecessor;
   return {
-    ...{ timelock, operationId: id, predecessor, salt, isPredecessorDone: found.isPredecessorDone },
+    ...{ timelock, operationId: id, predecessor, salt, isPredecessorDone: isPredecessorDone(found) },
+    ...{ predecessorState: before.state, predecessorReadyAt: isoOrNull(before.readyAt) },
+    predecessorCancelledBy: before.cancelledBy ?? null,
     ...{ minDelaySeconds: status.minDelaySeconds, delaySeconds: logged?.delaySeconds ?? null },
     ...{ state: logged?.ended?.kind === "cancelled" && state === "unset" ? "cancelled" : state },
-    readyAt: readyAt === undefined ? null : toIso(readyAt),
+    readyAt: isoOrNull(readyAt),
     isExecutorOpen: status.isExecutorOpen,
     scheduledBy: logged?.scheduled.transactionHash ?? null,
     endedBy: logged?.ended?.transactionHash ?? null,
-    calls: found.calls.map(({ description, to }) => ({ description, to })),
+    alike: found.alike.map((one) => one.id),
+    dependents: found.dependents?.map((one) => one.id) ?? null,
+    operationCalls: found.calls.map(({ description, to }) => ({ description, to })),
   };
+}
+
+function isoOrNull(seconds: bigint | undefined): string | null {
+  return seconds === undefined ? null : toIso(seconds);
 }
 
 /** The accounts with roles, for `--json`. `executors` is null if every account may execute, or if none is known. */
@@ -137,14 +155,51 @@ export function describeHolders(
   };
 }
 
+/** What the next command about an operation needs to know. */
+export interface CommandPlace {
+  /** File of the plan. */
+  readonly file: string;
+  readonly network: string;
+  /** Of the plan. */
+  readonly digest: string;
+}
+
+export function placeOf({ plan, chain }: Pick<ConnectedPlan, "plan" | "chain">, file: string): CommandPlace {
+  return { file, network: chain.network, digest: plan.digest };
+}
+
 /** When a scheduled operation may be executed, and the command, as lines. */
-export function describeReady(found: FoundOperation, file: string, network: string): readonly string[] {
+export function describeReady(found: FoundOperation, place: CommandPlace): readonly string[] {
   const { readyAt, status, state } = found;
   if (readyAt === undefined) return [`The operation is ${describeState(found)}.`];
-  const next = nextCommand("timelock execute", file, network);
+  const next = nextOfOperation("execute", found, place);
+  const missing = missingPredecessor(found);
+  if (missing !== undefined) {
+    const isPending = found.predecessor.readyAt !== undefined;
+    return [
+      ...(state === "ready" ? [] : [`Its own delay ends at ${toIso(readyAt)}.`]),
+      ...[missing.why, missing.remedy],
+      isPending ? next : nextOfOperation("cancel", found, place),
+    ];
+  }
   if (state === "ready") return ["It may be executed now:", next];
   const left = describeDelay(readyAt - status.blockTime);
   return [`It may be executed from ${toIso(readyAt)} on, in ${left}:`, next];
+}
+
+/** The next command about exactly this operation, as a line. */
+export function nextOfOperation(
+  task: "execute" | "cancel",
+  { id, operation: { salt, predecessor }, isBatch, alike }: FoundOperation,
+  { file, network, digest }: CommandPlace,
+): string {
+  const isAlone = alike.length === 0;
+  const hasPredecessor = predecessor !== noPredecessor;
+  const options = [
+    ...(isAlone && salt === digest && !hasPredecessor ? [] : ["--salt", salt]),
+    ...(isAlone && !hasPredecessor ? [] : ["--predecessor", predecessor]),
+  ];
+  return nextCommand(`timelock ${task}`, file, network, isBatch ? options : ["--id", id]);
 }
 
 /** @throws InvalidArgumentError if the owner is another account than the timelock that the user named */

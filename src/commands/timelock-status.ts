@@ -18,6 +18,7 @@ import {
   describeHolders,
   describeOperation,
   describeReady,
+  placeOf,
   requireTimelock,
   type TimelockArguments,
 } from "./timelock-context.ts";
@@ -33,7 +34,8 @@ export const timelockStatus: Command<TimelockStatusArguments> = (args, host) =>
   runTask(args, (io) => (args.file === "" ? list(io, args, host) : show(io, args, host)));
 
 async function show(io: TaskIo, args: TimelockStatusArguments, host: CommandHost): Promise<TaskOutcome> {
-  const { found, holders, plan, chain } = await connectOperation(io, args, host);
+  const connected = await connectOperation(io, args, host);
+  const { found, holders, plan, chain } = connected;
   const { digest, appId = null, kms = null } = plan;
   return {
     result: {
@@ -44,7 +46,7 @@ async function show(io: TaskIo, args: TimelockStatusArguments, host: CommandHost
     show: (output) => {
       showOperation(output, found, holders);
       output.line();
-      for (const line of describeReady(found, args.file, chain.network)) output.line(line);
+      for (const line of describeReady(found, placeOf(connected, args.file))) output.line(line);
     },
   };
 }

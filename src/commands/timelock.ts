@@ -2,16 +2,11 @@ import { readReceipt } from "../chain/transactions/receipt.ts";
 import type { TransactionHash } from "../core/ids.ts";
 import { proveCalls } from "../core/owner-calls.ts";
 import { executeCall } from "../core/timelock.ts";
-import {
-  type FoundOperation,
-  prepareCancel,
-  prepareExecute,
-  prepareSchedule,
-  requireReady,
-} from "../governance/timelock-execute.ts";
+import { prepareCancel, prepareExecute, prepareSchedule, requireReady } from "../governance/timelock-execute.ts";
+import type { FoundOperation } from "../governance/timelock-find.ts";
 import { describeState, showOperation } from "../output/timelock.ts";
 import { checkPlan } from "../plans/check-plan.ts";
-import { parseAge } from "./arguments.ts";
+import { parseAccept, parseAge } from "./arguments.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { overtakenPlan } from "./plan.ts";
 import { negativeAnswer, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
@@ -23,6 +18,8 @@ import {
   describeOperation,
   describeReady,
   findAgain,
+  nextOfOperation,
+  placeOf,
   readCaller,
   type TimelockCallArguments,
 } from "./timelock-context.ts";
@@ -93,7 +90,7 @@ async function schedule(
       result: { ...describe({ ...connected, found: now }), ...sent, outcome: "scheduled" },
       show: (output) => {
         output.line(`\nScheduled operation ${now.id}.`);
-        for (const line of describeReady(now, args.file, chain.network)) output.line(line);
+        for (const line of describeReady(now, placeOf(connected, args.file))) output.line(line);
       },
     },
     found: now,
@@ -101,14 +98,15 @@ async function schedule(
 }
 
 function alreadyScheduled(file: string, connected: ConnectedOperation): Scheduled {
-  const { found, holders, chain } = connected;
+  const { found, holders } = connected;
   return {
     outcome: {
       result: { ...describe(connected), outcome: found.state === "done" ? "executed" : "alreadyScheduled" },
       show: (output) => {
         showOperation(output, found, holders);
         output.line(`\nNothing was sent: the plan's operation is scheduled already, and ${describeState(found)}.`);
-        if (found.state !== "done") for (const line of describeReady(found, file, chain.network)) output.line(line);
+        if (found.state !== "done")
+          for (const line of describeReady(found, placeOf(connected, file))) output.line(line);
       },
     },
     found,
@@ -164,21 +162,28 @@ async function requireCurrent(connected: ConnectedOperation, file: string): Prom
     show: (output) => {
       output.line("Nothing was sent: the plan's changes were made already, without this operation, by");
       for (const hash of appliedBy) output.line(`  ${hash}`);
-      if (found.state !== "unset") output.line("Cancel the operation: dstack timelock cancel.");
+      if (found.state === "unset") return;
+      output.line("Cancel the operation:");
+      output.line(nextOfOperation("cancel", found, placeOf(connected, file)));
     },
   };
 }
 
+export interface TimelockCancelArguments extends TimelockCallArguments {
+  readonly accept?: string | undefined;
+}
+
 /** Cancels the pending operation of a plan. */
-export const timelockCancel: Command<TimelockCallArguments> = (args, host) =>
+export const timelockCancel: Command<TimelockCancelArguments> = (args, host) =>
   runTask(args, async (io) => cancel(io, args, await connectOperation(io, args, host)));
 
-async function cancel(io: TaskIo, args: TimelockCallArguments, connected: ConnectedOperation): Promise<TaskOutcome> {
+async function cancel(io: TaskIo, args: TimelockCancelArguments, connected: ConnectedOperation): Promise<TaskOutcome> {
   const { found, chain, holders } = connected;
+  const acceptDependents = parseAccept("timelock cancel", args.accept).has("dependents");
   showOperation(io.output, found, holders);
   io.output.line();
   const caller = await readCaller(chain, args, "cancel");
-  const call = await prepareCancel(chain.client, found, { account: caller.address });
+  const call = await prepareCancel(chain.client, found, { account: caller.address, acceptDependents });
   const sent = await callTimelock(io, connected, { args, call, caller });
   if (!isSent(sent)) return { result: { ...describe(connected), ...sent } };
   const now = await findAgain(connected, io);
@@ -212,12 +217,15 @@ async function run(io: TaskIo, args: TimelockRunArguments, host: CommandHost): P
   if (found === undefined) return { result: {}, ...outcome, exitCode: args.dryRun ? 0 : negativeAnswer };
   let now = found;
   if (now.state === "waiting" && args.wait === true) {
-    for (const line of describeReady(now, args.file, connected.chain.network)) io.output.line(line);
+    for (const line of describeReady(now, placeOf(connected, args.file))) io.output.line(line);
     const { waitUntilReady } = await import("../governance/timelock-wait.ts");
     now = await waitUntilReady(connected.chain.client, now, { signal: io.signal });
   }
-  if (now.state !== "waiting") {
-    const again = { ...connected, found: await findAgain({ ...connected, found: now }, io) };
+  if (now.state !== "waiting") now = await findAgain({ ...connected, found: now }, io);
+  // Before its predecessor, an operation cannot be executed, but later it can.
+  const isBlocked = now.state === "ready" && now.predecessor.readyAt !== undefined;
+  if (now.state !== "waiting" && !isBlocked) {
+    const again = { ...connected, found: now };
     const { plan, chain } = connected;
     const executed = await execute(io, args, again);
     return commitAfter(io, args, host, { plan, network: chain.network, executed });
@@ -226,7 +234,9 @@ async function run(io: TaskIo, args: TimelockRunArguments, host: CommandHost): P
     result: { ...describe({ ...connected, found: now }), outcome: "waiting" },
     show: (output) => {
       output.line(`\nOperation ${now.id} is ${describeState(now)}.`);
-      output.line("Run the same command again then. With --wait, it stays until then and executes the operation.");
+      if (isBlocked)
+        for (const line of describeReady(now, placeOf(connected, args.file)).slice(0, -1)) output.line(line);
+      else output.line("Run the same command again then. With --wait, it stays until then and executes the operation.");
     },
     exitCode: negativeAnswer,
   };

@@ -2,7 +2,7 @@ import type { Address } from "viem";
 import { readAppStatus } from "../chain/read-app.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import type { SafeService } from "../governance/safe-service.ts";
-import { toIso } from "../governance/timelock-execute.ts";
+import { toIso } from "../governance/timelock-find.ts";
 import {
   makesExactly,
   nameOfQueued,

@@ -10,15 +10,17 @@ import {
   InvalidArgumentError,
   isDstackError,
   type MissingRegistration,
+  OperationsAlikeError,
   PlanOvertakenError,
   RegistrationMissingError,
   RollingUpdateStoppedError,
   UpdateOvertakenError,
 } from "../errors/index.ts";
-import { findOperation, toIso } from "../governance/timelock-execute.ts";
-import { describeOwnerFully, formatTime } from "../output/format.ts";
+import { findOperation, toIso } from "../governance/timelock-find.ts";
+import { describeOwnerFully } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
-import { nextCommand, nextCommands } from "../output/plan.ts";
+import { nextCommands } from "../output/plan.ts";
+import { describeState, showAlike } from "../output/timelock.ts";
 import { createUpdateOutput } from "../output/update.ts";
 import type { ChangePlan, PlannedUpdate } from "../plans/change-plan.ts";
 import { checkUpdate, type MissingPermission } from "../plans/check-update.ts";
@@ -40,6 +42,7 @@ import { type ConnectedPlan, checkOrResume, connectPlan, planAgain } from "./pla
 import { preparedPath } from "./prepare-updates.ts";
 import { negativeAnswer, type TaskIo, type TaskOutcome } from "./run.ts";
 import { openTaskLedger } from "./signing.ts";
+import { describeReady } from "./timelock-context.ts";
 import type { UpdateArguments } from "./update-arguments.ts";
 import { commitCommand } from "./write.ts";
 
@@ -204,10 +207,11 @@ async function waitForOwners(
 ): Promise<TaskOutcome> {
   const { appId, chainId, owner, digest: planDigest } = plan;
   const described = describeOwnerFully(await readOwner(client, { address: owner.address }));
-  const operation = owner.kind === "timelock" ? await readScheduled(plan, client) : undefined;
+  const scheduled = owner.kind === "timelock" ? await readScheduled(plan, client) : undefined;
   return {
     result: {
-      ...{ outcome: "waiting", appId, chainId, planDigest, owner, operation },
+      ...{ outcome: "waiting", appId, chainId, planDigest, owner, operation: scheduled?.described },
+      ...(scheduled?.alike !== undefined && { operations: scheduled.alike.operations }),
       missing: missing.map(({ description, to }) => ({ description, to })),
     },
     show: (output) => {
@@ -215,23 +219,32 @@ async function waitForOwners(
       output.line(`  ${described}`);
       output.line("Missing:");
       for (const { description } of missing) output.line(`  ${description}`);
-      if (operation !== undefined) {
-        const ready = operation.readyAt === null ? "" : `, ready at ${formatTime(operation.readyAt)} UTC`;
-        output.line(`In the timelock (${operation.state}${ready}):`);
-        output.line(`  operation ${operation.id}`);
+      if (scheduled?.alike !== undefined) showAlike(output, scheduled.alike);
+      if (scheduled?.found !== undefined) {
+        output.line(`In the timelock, ${describeState(scheduled.found)}:`);
+        output.line(`  operation ${scheduled.found.id}`);
       }
       output.line("Nothing was committed. Execute the plan, then run this command again.");
-      const isScheduled = operation?.state === "waiting" || operation?.state === "ready";
-      if (isScheduled) output.line(nextCommand("timelock execute", file, network));
+      if (scheduled?.alike !== undefined)
+        output.line("Execute one of these operations, with its --salt and --predecessor, and cancel the others.");
+      else if (scheduled?.found.readyAt !== undefined)
+        for (const line of describeReady(scheduled.found, { file, network, digest: planDigest })) output.line(line);
       else for (const line of nextCommands(owner.kind, file, network)) output.line(line);
     },
     exitCode: negativeAnswer,
   };
 }
 
+/** The operation that carries the plan. Several have the same calls if they were scheduled with other salts. */
 async function readScheduled(plan: UpdatePlan, client: ConnectedApp["client"]) {
-  const { id, state, readyAt } = await findOperation(client, { plan });
-  return { id, state, readyAt: readyAt === undefined ? null : toIso(readyAt) };
+  try {
+    const found = await findOperation(client, { plan });
+    const { id, state, readyAt } = found;
+    return { found, described: { id, state, readyAt: readyAt === undefined ? null : toIso(readyAt) } };
+  } catch (error) {
+    if (error instanceof OperationsAlikeError) return { alike: error };
+    throw error;
+  }
 }
 
 interface CommitPort {

@@ -184,6 +184,8 @@ export const errorTable = {
   ),
   TimelockNotReadyError: entry(2402, true, "An operation of a timelock cannot be executed yet."),
   TimelockRoleError: entry(2403, false, "The account has not the role that the timelock demands for the call."),
+  OperationsAlikeError: entry(2404, false, "Several pending operations of a timelock make the plan's calls."),
+  TimelockDependentsError: entry(2405, false, "Another pending operation of the timelock waits for the operation."),
 
   CloudUnreachableError: entry(3001, true, "The cloud API does not answer."),
   CloudResponseError: entry(3002, false, "The cloud API refused the request."),

@@ -2,7 +2,7 @@ import type { ChainClient } from "../chain/client.ts";
 import { systemClock } from "../chain/retry.ts";
 import type { Clock } from "../core/retry.ts";
 import { isDstackError } from "../errors/index.ts";
-import type { FoundOperation } from "./timelock-execute.ts";
+import type { FoundOperation } from "./timelock-find.ts";
 import { readTimelock } from "./timelock-operation.ts";
 
 const longestPauseMs = 60_000;

@@ -6,6 +6,7 @@ import { mapLimited } from "../core/map-limited.ts";
 import { callsInOperation, decodeTimelockCall, type OwnedContract, type OwnerCall } from "../core/owner-calls.ts";
 import type { SafeTx } from "../core/safe.ts";
 import { decodeSafeTx } from "../core/safe-calldata.ts";
+import { noPredecessor } from "../core/timelock-calls.ts";
 import { isDstackError } from "../errors/index.ts";
 import { type LoggedOperation, readTimelockHistory } from "./timelock-history.ts";
 import { readTimelock } from "./timelock-operation.ts";
@@ -49,6 +50,9 @@ export type QueuedOperation = QueuedCalls &
         readonly state: "waiting" | "ready";
         /** Seconds since the epoch. */
         readonly readyAt: bigint;
+        /** Id of the operation that must be executed before; zero for none. */
+        readonly predecessor: Hex;
+        readonly isPredecessorDone: boolean;
         readonly scheduled: LoggedOperation["scheduled"];
         /** Whether the id is the hash of these calls. */
         readonly isProven: boolean;
@@ -132,14 +136,16 @@ async function readQueueOfTimelock(client: ChainClient, parameters: ReadUnderWay
     const { operations, grantedTo, toBlock } = await readTimelockHistory(client, { timelock, fromBlock, signal });
     const { operations: states, roles } = await readTimelock(client, {
       timelock,
-      ids: operations.map(({ id }) => id),
+      ids: [...operations.map(({ id }) => id), ...operations.map(({ predecessor }) => predecessor)],
       accounts: grantedTo,
       blockNumber: toBlock,
     });
     const pending = operations.flatMap((operation, index): QueuedOperation[] => {
       const { state = "unset", readyAt } = states[index] ?? {};
       if (readyAt === undefined || state === "unset" || state === "done") return [];
-      return [toQueued(timelock, operation, { state, readyAt })];
+      const before = states[operations.length + index];
+      const isPredecessorDone = operation.predecessor === noPredecessor || before?.state === "done";
+      return [toQueued(timelock, operation, { state, readyAt, isPredecessorDone })];
     });
     const proposers = roles.filter(({ canPropose }) => canPropose).map(({ account }) => account);
     const safes = (
@@ -157,14 +163,16 @@ async function readQueueOfTimelock(client: ChainClient, parameters: ReadUnderWay
   }
 }
 
+type QueuedInTimelock = Extract<QueuedOperation, { kind: "timelock" }>;
+
 function toQueued(
   timelock: Address,
-  { id, calls: raw, proven, scheduled }: LoggedOperation,
-  state: { readonly state: "waiting" | "ready"; readonly readyAt: bigint },
+  { id, calls: raw, predecessor, proven, scheduled }: LoggedOperation,
+  state: Pick<QueuedInTimelock, "state" | "readyAt" | "isPredecessorDone">,
 ): QueuedOperation {
   const calls = raw.flatMap((call) => decodeTimelockCall(call) ?? []);
   return {
-    ...{ kind: "timelock", timelock, id, ...state, scheduled, isProven: proven !== undefined },
+    ...{ kind: "timelock", timelock, id, ...state, predecessor, scheduled, isProven: proven !== undefined },
     calls,
     unknownCalls: raw.length - calls.length,
     text: raw.map(({ to, data }) => `${to} ${data}`).join(" "),

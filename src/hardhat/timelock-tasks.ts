@@ -1,6 +1,7 @@
 import { emptyTask, task } from "hardhat/config";
 import { ArgumentType } from "hardhat/types/arguments";
 import {
+  acceptOption,
   appOption,
   batchOption,
   cvmOption,
@@ -26,6 +27,7 @@ const predecessorOption = optional(
   "predecessor",
   "Id of the operation that must be executed before this one (default: none)",
 );
+const idOption = optional("id", "Id of the operation, if several make the plan's calls (default: the only one)");
 const pinOption = optional("pin", "For the plan of a prune: further hashes to keep, separated by commas");
 const queuedOption = optional(
   "queued",
@@ -42,6 +44,7 @@ function callingTask(id: string[], description: string) {
     .addPositionalArgument(fileArgument)
     .addOption(saltOption)
     .addOption(predecessorOption)
+    .addOption(idOption)
     .addOption(optional("from", "Account that calls the timelock, such as a Safe with the role (default: the signer)"))
     .addOption(optional("plan", "File for a plan of this one call, which the Safe of --from executes; nothing is sent"))
     .addOption(batchOption)
@@ -79,6 +82,7 @@ export const timelockTasks = [
     .addPositionalArgument(fileArgument)
     .addOption(saltOption)
     .addOption(predecessorOption)
+    .addOption(idOption)
     .addOption(optional("timelock", "Without a plan: address of the timelock (default: the owner of the app)"))
     .addOption(appOption)
     .addOption(cvmOption)
@@ -101,6 +105,7 @@ export const timelockTasks = [
     ["dstack", "timelock", "cancel"],
     withExample("Cancels the pending operation of a plan", "timelock cancel plan.json --network base"),
   )
+    .addOption(acceptOption("timelock cancel"))
     .setAction(run(async () => (await import("../commands/timelock.ts")).timelockCancel))
     .build(),
   callingTask(

@@ -90,9 +90,9 @@ export function nextCommands(kind: OwnerKind, file: string, network: string, don
 }
 
 /** The command that comes next for a plan, as a line. */
-export function nextCommand(task: string, file: string, network: string): string {
-  const at = ` --network ${network}`;
-  return `  next    npx hardhat dstack ${task} ${shellWord(file)}${at}`;
+export function nextCommand(task: string, file: string, network: string, options: readonly string[] = []): string {
+  const words = ["npx hardhat dstack", task, shellWord(file), ...options, "--network", network];
+  return `  next    ${words.join(" ")}`;
 }
 
 const executing: Readonly<Record<OwnerKind, readonly string[]>> = {

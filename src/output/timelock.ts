@@ -1,7 +1,7 @@
 import { checksumAddress } from "viem";
 import { describeDelay, noPredecessor } from "../core/timelock-calls.ts";
-import type { FoundOperation } from "../governance/timelock-execute.ts";
-import { toIso } from "../governance/timelock-execute.ts";
+import type { OperationsAlikeError } from "../errors/index.ts";
+import { type FoundOperation, toIso } from "../governance/timelock-find.ts";
 import type { TimelockRoles, TimelockStatus } from "../governance/timelock-operation.ts";
 import { nameOfQueued, type QueuedOperation, type UnderWay } from "../governance/under-way.ts";
 import type { Output } from "./output.ts";
@@ -14,22 +14,42 @@ export function showOperation(
 ): void {
   const { timelock, id, operation, status, logged, calls } = found;
   const { predecessor, salt } = operation;
-  const isDone = found.isPredecessorDone ? "executed" : "NOT executed yet";
   output.title(`Operation ${id}`);
   output.line(`  timelock     ${checksumAddress(timelock)}`);
   output.line(`  minimum      ${describeDelay(status.minDelaySeconds)} between schedule and execution`);
   output.line(`  state        ${describeState(found)}`);
-  output.line(`  predecessor  ${predecessor === noPredecessor ? "none" : `${predecessor}, ${isDone}`}`);
+  output.line(`  predecessor  ${predecessor === noPredecessor ? "none" : predecessor}`);
+  if (predecessor !== noPredecessor) output.line(`               ${describePredecessorState(found)}`);
   output.line(`  salt         ${salt}`);
   if (logged !== undefined) {
     output.line(`  scheduled    in block ${logged.scheduled.blockNumber}, by transaction`);
     output.line(`               ${logged.scheduled.transactionHash}`);
   }
+  for (const one of found.alike) output.line(`  same calls   operation ${one.id}`);
+  for (const one of found.dependents ?? []) output.line(`  waits for it operation ${one.id}`);
   showExecutors(output, status, holders);
   output.line("  calls");
   for (const { description, to } of calls) {
     output.line(`    ${description}`);
     output.line(`      on ${to}`);
+  }
+}
+
+function describePredecessorState({ predecessor: { state, readyAt, cancelledBy } }: FoundOperation): string {
+  if (state === "none" || state === "done") return "executed";
+  if (state === "cancelled") return `cancelled${cancelledBy === undefined ? "" : `, by transaction ${cancelledBy}`}`;
+  if (readyAt === undefined) return "neither scheduled nor executed, as far as is known";
+  return `not executed; ${state === "ready" ? `ready since ${toIso(readyAt)}` : `waiting until ${toIso(readyAt)}`}`;
+}
+
+/** Lists operations among which the user must choose. */
+export function showAlike(output: Output, { operations }: Pick<OperationsAlikeError, "operations">): void {
+  output.title("Pending operations with the plan's calls");
+  for (const { operationId, salt, state, readyAt, predecessor } of operations) {
+    output.line(`  operation    ${operationId}`);
+    output.line(`  salt         ${salt}`);
+    output.line(`  ready        ${state === "ready" ? "since" : "at"} ${readyAt ?? state}`);
+    output.line(`  predecessor  ${predecessor ?? "none"}\n`);
   }
 }
 
@@ -80,8 +100,9 @@ export function showUnderWay(output: Output, { operations, problems }: UnderWay)
 
 function describeQueued(operation: QueuedOperation): string {
   if (operation.kind === "safe") return `${operation.confirmations} of ${operation.threshold} signatures`;
-  const { state, readyAt, scheduled, isProven } = operation;
-  const time = state === "ready" ? `ready since ${toIso(readyAt)}` : `waits until ${toIso(readyAt)}`;
+  const { state, readyAt, scheduled, isProven, predecessor, isPredecessorDone } = operation;
+  const delay = state === "ready" ? `ready since ${toIso(readyAt)}` : `waits until ${toIso(readyAt)}`;
+  const time = isPredecessorDone ? delay : `${delay}, but waits for its predecessor ${predecessor}, not executed`;
   const doubt = isProven ? "" : "; its calls do not make up its id";
   return `${time}, scheduled in block ${scheduled.blockNumber}${doubt}`;
 }

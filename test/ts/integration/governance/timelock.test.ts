@@ -15,17 +15,14 @@ import {
   ContractRevertedError,
   InvalidArgumentError,
   NoEffectError,
+  OperationsAlikeError,
+  TimelockDependentsError,
   TimelockNotReadyError,
   TimelockOperationError,
   TimelockRoleError,
 } from "../../../../src/errors/index.ts";
-import {
-  findOperation,
-  plannedOperation,
-  prepareCancel,
-  prepareExecute,
-  prepareSchedule,
-} from "../../../../src/governance/timelock-execute.ts";
+import { prepareCancel, prepareExecute, prepareSchedule } from "../../../../src/governance/timelock-execute.ts";
+import { findOperation, plannedOperation } from "../../../../src/governance/timelock-find.ts";
 import { readTimelockHistory } from "../../../../src/governance/timelock-history.ts";
 import { readTimelock } from "../../../../src/governance/timelock-operation.ts";
 import { waitUntilReady } from "../../../../src/governance/timelock-wait.ts";
@@ -123,7 +120,7 @@ describe("a plan of an app that a timelock owns", () => {
     expect(await find()).to.include({ state: "unset", logged: undefined });
     await schedule();
     const waiting = await find();
-    expect(waiting).to.include({ state: "waiting", isPredecessorDone: true });
+    expect(waiting).to.include({ state: "waiting" });
     expect(await prepareSchedule(client, waiting)).to.equal(undefined);
     const early = await rejection(prepareExecute(client, waiting));
     expect(early).to.be.instanceOf(TimelockNotReadyError);
@@ -225,9 +222,80 @@ describe("a plan of an app that a timelock owns", () => {
     const second = await find({ predecessor });
     const error = await rejection(prepareExecute(client, second));
     expect(error).to.be.instanceOf(TimelockNotReadyError);
-    expect(error).to.have.property("message").that.includes(predecessor);
+    expect(error).to.have.property("message").that.includes(`${predecessor}, which can be executed now`);
     await send(await prepareExecute(client, await find(first)));
     expect(await prepareExecute(client, await find({ predecessor })).catch(String)).to.not.be.a("string");
+  });
+
+  it("tells a predecessor that waits from one that was cancelled and one that never was", async () => {
+    const { client } = dstack;
+    const first = { salt: `0x${"01".repeat(32)}` } as const;
+    await schedule(first);
+    const { id: predecessor } = await find(first);
+    await schedule({ predecessor });
+    const unknown = { predecessor: `0x${"77".repeat(32)}`, salt: `0x${"02".repeat(32)}` } as const;
+    await schedule(unknown);
+    const readyAt = (await find(first)).readyAt ?? 0n;
+    await connection.networkHelpers.time.increase(Number(twoDays));
+    await schedule({ salt: `0x${"03".repeat(32)}`, predecessor: `0x${"04".repeat(32)}` });
+    expect((await find({ predecessor })).predecessor).to.include({ state: "ready", readyAt });
+    await send(await prepareCancel(client, await find(first), { acceptDependents: true }));
+
+    const orphan = await find({ predecessor });
+    expect(orphan.predecessor).to.include({ state: "cancelled" });
+    const never = await rejection(prepareExecute(client, orphan));
+    expect(never).to.be.instanceOf(TimelockNotReadyError).and.include({ predecessorState: "cancelled" });
+    expect(never).to.have.property("message").that.includes(`${orphan.predecessor.cancelledBy}`);
+    expect(never).to.have.property("nextStep").that.includes("anew, without this predecessor");
+    expect((await find(unknown)).predecessor).to.deep.include({ state: "unknown" });
+    const strange = await rejection(prepareExecute(client, await find(unknown)));
+    expect(strange).to.be.instanceOf(TimelockNotReadyError).and.include({ predecessorState: "unknown" });
+    expect(strange).to.have.property("nextStep").that.does.not.include("Execute the predecessor");
+  });
+
+  it("is one of several with the same calls: the caller must choose", async () => {
+    const { client } = dstack;
+    const salt = `0x${"5a".repeat(32)}` as const;
+    await schedule();
+    await schedule({ salt });
+    const error = await rejection(find());
+    if (!(error instanceof OperationsAlikeError)) throw error;
+    const [own, other] = error.operations;
+    expect(own).to.include({ operationId: plannedOperation(plan).id, salt: plan.digest, predecessor: null });
+    expect(other).to.include({ operationId: plannedOperation(plan, { salt }).id, salt, state: "waiting" });
+    expect(other?.readyAt).to.match(/^\d{4}-\d\d-\d\dT/);
+    const { id } = await find({ salt });
+    expect(id).to.equal(other?.operationId);
+    expect((await find({ id })).operation.salt).to.equal(salt);
+    expect((await find({ salt })).alike.map((one) => one.id)).to.deep.equal([own?.operationId]);
+    expect(await rejection(find({ id: `0x${"99".repeat(32)}` }))).to.be.instanceOf(InvalidArgumentError);
+
+    // The same salt may have several predecessors.
+    await schedule({ salt, predecessor: plannedOperation(plan).id });
+    expect(await rejection(find({ salt }))).to.be.instanceOf(OperationsAlikeError);
+    expect((await find({ salt, predecessor: zeroHash })).id).to.equal(id);
+
+    await connection.networkHelpers.time.increase(Number(twoDays));
+    await send(await prepareExecute(client, await find({ id })));
+    expect(await find({ id })).to.include({ state: "done" });
+    expect(await find({ salt, predecessor: plannedOperation(plan).id })).to.include({ state: "ready" });
+  });
+
+  it("is not cancelled unnoticed if another pending operation waits for it", async () => {
+    const { client } = dstack;
+    await schedule();
+    const { id } = await find();
+    const next = { salt: `0x${"06".repeat(32)}`, predecessor: id } as const;
+    await schedule(next);
+    const first = await find({ id });
+    expect(first.dependents?.map((one) => one.id)).to.deep.equal([(await find(next)).id]);
+    const error = await rejection(prepareCancel(client, first));
+    expect(error).to.be.instanceOf(TimelockDependentsError);
+    expect(error)
+      .to.have.property("message")
+      .that.includes((await find(next)).id);
+    await send(await prepareCancel(client, await find(next)));
+    await send(await prepareCancel(client, await find({ id })));
   });
 
   it("is found without being told its salt and predecessor", async () => {

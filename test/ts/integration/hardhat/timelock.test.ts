@@ -36,6 +36,7 @@ interface Operation {
   readonly endedBy: Hex | null;
   readonly proposers: readonly Address[];
   readonly calls: readonly { readonly description: string }[];
+  readonly operationCalls: readonly { readonly description: string }[];
 }
 
 describe("dstack timelock", () => {
@@ -110,6 +111,12 @@ describe("dstack timelock", () => {
     const scheduled = await ok(run("schedule"));
     expect(scheduled).to.include({ outcome: "scheduled", state: "waiting", salt: (await loadPlan(file)).digest });
     expect(scheduled.proposers).to.deep.equal([world.owner.address]);
+    expect(scheduled.operationCalls.map(({ description }) => description)).to.deep.equal([
+      `allow compose hash ${newHash}`,
+    ]);
+    expect(scheduled.calls.map(({ description }) => description)).to.deep.equal([
+      `schedule, to wait 2 days: allow compose hash ${newHash} on ${appId}`,
+    ]);
     const block = await head();
     expect(await ok(run("schedule"))).to.include({ outcome: "alreadyScheduled", operationId: scheduled.operationId });
     const { readyAt } = await ok(run("status"));
@@ -229,9 +236,31 @@ describe("dstack timelock", () => {
     expect(await ok(run("status"))).to.include({ operationId: first.operationId });
     const predecessor = first.operationId;
     await ok(run("schedule", { predecessor }));
+    expect(await expectRefusal(run("status"), "DSTK-2404", await head())).to.include("--salt");
+    const { operationId: id } = await ok(run("status", { predecessor }));
+    const listed = (await run("cancel", { json: undefined })).stdout;
+    for (const words of [
+      `operation    ${predecessor}`,
+      `salt         ${salt}`,
+      `operation    ${id}`,
+      `predecessor  ${predecessor}`,
+    ])
+      expect(listed).to.include(words);
     await world.advance(twoDays + aMinute);
     const why = await expectRefusal(run("execute", { predecessor }), "DSTK-2402", await head());
-    expect(why).to.include(predecessor);
+    expect(why).to.include(`${predecessor}, which can be executed from`);
+    expect(await ok(run("run", { id }), 6)).to.include({ outcome: "waiting", predecessorState: "waiting" });
+    const told = (await run("status", { id, json: undefined })).stdout.replace(/\n +/g, " ");
+    expect(told).to.include("It waits for its predecessor").and.not.include("may be executed now");
+    expect(told).to.include(
+      `timelock execute ${file} --salt ${(await loadPlan(file)).digest} --predecessor ${predecessor}`,
+    );
+    expect(await expectRefusal(run("cancel", { salt }), "DSTK-2405", await head()))
+      .to.include(id)
+      .and.include("--accept dependents");
+    expect(await ok(run("cancel", { salt, accept: "dependents" }))).to.include({ outcome: "cancelled" });
+    const orphan = await expectRefusal(run("execute", { id }), "DSTK-2402", await head());
+    expect(orphan).to.include("can never be executed").and.include("anew, without this predecessor");
   });
 
   it("plans the call for a Safe that may propose, which then schedules it", async () => {

@@ -82,6 +82,8 @@ const examples: Readonly<Record<errors.ErrorName, errors.DstackError>> = {
   TimelockRoleError: new errors.TimelockRoleError({
     ...{ timelock: "0x01", account: "0x02", role: "proposer", holders: ["0x03"] },
   }),
+  OperationsAlikeError: new errors.OperationsAlikeError({ timelock: "0x", operations: [] }),
+  TimelockDependentsError: new errors.TimelockDependentsError({ timelock: "0x", operationId: "0x", dependents: [] }),
   LedgerError: new errors.LedgerError("ledger.sqlite", "damaged", { detail: "of record 1, another key signed it" }),
   TransactionUnderpricedError: new errors.TransactionUnderpricedError({
     ...{ signer: "0x02", nonce: 7, functionName: "addDevice", transactionHash: "0x04" },
