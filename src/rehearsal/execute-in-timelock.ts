@@ -2,13 +2,8 @@ import { type Address, isAddressEqual } from "viem";
 import { type ReadOwnerReturnType, readOwner } from "../chain/read-owner.ts";
 import { describeDelay } from "../core/timelock-calls.ts";
 import { InvalidArgumentError, TimelockRoleError } from "../errors/index.ts";
-import {
-  type FoundOperation,
-  findOperation,
-  prepareExecute,
-  prepareSchedule,
-  readRoleHolders,
-} from "../governance/timelock-execute.ts";
+import { prepareExecute, prepareSchedule, readRoleHolders } from "../governance/timelock-execute.ts";
+import { type FoundOperation, findOperation } from "../governance/timelock-find.ts";
 import { callAs } from "./execute-in-safe.ts";
 import type { ExecutionContext } from "./execution-context.ts";
 
