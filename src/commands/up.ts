@@ -9,10 +9,22 @@ import type { EventListener, Finality } from "../mock-cloud/index.ts";
 import { parseFinality } from "../mock-cloud/options.ts";
 import { createCloudOutput } from "../output/cloud.ts";
 import { createOutput } from "../output/output.ts";
+import type { AdoptedCvms } from "../world/adopted-cvms.ts";
 import { type AttachedWorld, attachWorld } from "../world/attach-world.ts";
 import { devPrivateKey } from "../world/chain/client.ts";
 import { safeReleases, type WorldSafe, type WorldSafeOptions } from "../world/safe.ts";
 import { type StartWorldParameters, startWorld, type World } from "../world/start-world.ts";
+import {
+  type AdoptedApp,
+  type Adoption,
+  type ForkArguments,
+  type ForkSettings,
+  parseForkArguments,
+  type ReadAdoptionParameters,
+  readAdoptedApps,
+  readAdoption,
+  takeOwnership,
+} from "./adopt.ts";
 import type { Command } from "./host.ts";
 import { toOperatorTerms } from "./operator-terms.ts";
 import { exitCodeOf, formatEnvelope, formatErrorEnvelope, type OutputArguments } from "./run.ts";
@@ -23,15 +35,21 @@ export interface UpContext {
   /** Receives the events of the world, for people. */
   readonly stderr: NodeJS.WritableStream;
   readonly readOwnerKey: () => Promise<string>;
+  /** Reads the CVMs that the world adopts. */
+  readonly readAdoption: (parameters: ReadAdoptionParameters) => Promise<AdoptedCvms>;
   /** Ends the world. */
   readonly signal: AbortSignal;
 }
 
-export const upCommand: Command<UpArguments> = (args, { settings }) =>
+export const upCommand: Command<UpArguments> = (args, host) =>
   exitCodeOf(
     async (signal) => {
       const { stdout, stderr } = process;
-      await up(args, { stdout, stderr, readOwnerKey: () => settings.ownerKey.get(), signal });
+      await up(args, {
+        ...{ stdout, stderr, signal },
+        readOwnerKey: () => host.settings.ownerKey.get(),
+        readAdoption: (parameters) => readAdoption(host, parameters),
+      });
       return 0;
     },
     {
@@ -41,15 +59,19 @@ export const upCommand: Command<UpArguments> = (args, { settings }) =>
   );
 
 /** Starts a world, prints how to use it, and keeps it until the signal. */
-export async function up(args: UpArguments, { stdout, stderr, readOwnerKey, signal }: UpContext): Promise<void> {
+export async function up(args: UpArguments, context: UpContext): Promise<void> {
+  const { stdout, stderr, readOwnerKey, readAdoption, signal } = context;
   const settings = parseUpArguments(args);
   const output = createOutput(stderr);
   const showEvent = createCloudOutput(output, { requests: true });
   const adminKey = settings.hasAdmin ? `admin_${randomBytes(24).toString("hex")}` : undefined;
+  const { adoption } = settings.chain.kind === "own" ? settings.chain : { adoption: undefined };
+  const adopt = adoption && (await readAdoption({ ...adoption, cloudPort: settings.cloudPort, output, signal }));
   if (!settings.isJson) output.line("Starting chain, contracts and cloud…");
   let isUp = false;
   const world = await openWorld({
     settings,
+    adopt,
     readOwnerKey,
     adminKey,
     signal,
@@ -57,8 +79,9 @@ export async function up(args: UpArguments, { stdout, stderr, readOwnerKey, sign
     onCloudEvent: (event) => (isUp && !settings.isJson ? showEvent(event) : undefined),
   });
   try {
+    const apps = "adopted" in world ? await openAdoptedApps(world, adoption) : [];
     isUp = true;
-    const description = describeWorld(world, adminKey);
+    const description = describeWorld(world, adminKey, apps);
     stdout.write(settings.isJson ? formatEnvelope(args.task, description) : toShell(description));
     if (!settings.isJson)
       output.line("\nThe world is ready. Paste the lines above into another shell. Ctrl-C stops it.");
@@ -68,8 +91,13 @@ export async function up(args: UpArguments, { stdout, stderr, readOwnerKey, sign
   }
 }
 
+async function openAdoptedApps(world: World, adoption: Adoption | undefined): Promise<readonly AdoptedApp[]> {
+  if (adoption?.takesOwnership) await takeOwnership(world);
+  return readAdoptedApps(world);
+}
+
 /** As Hardhat passes them: options that were not given are undefined. */
-export interface UpArguments extends Pick<OutputArguments, "task" | "json"> {
+export interface UpArguments extends Pick<OutputArguments, "task" | "json">, ForkArguments {
   readonly chainPort?: string | undefined;
   readonly chainId?: string | undefined;
   readonly blockTime?: string | undefined;
@@ -77,9 +105,7 @@ export interface UpArguments extends Pick<OutputArguments, "task" | "json"> {
   readonly finalizedLag?: string | undefined;
   readonly cloudPort?: string | undefined;
   readonly state?: string | undefined;
-  readonly fork?: string | undefined;
   readonly chainRpc?: string | undefined;
-  readonly kms?: string | undefined;
   readonly finality?: string | undefined;
   readonly allowedHosts?: string | undefined;
   readonly allowedOrigins?: string | undefined;
@@ -91,8 +117,9 @@ export interface UpArguments extends Pick<OutputArguments, "task" | "json"> {
 
 type OwnChain = Pick<
   StartWorldParameters,
-  "chainPort" | "chainId" | "blockTimeMs" | "safeLagSeconds" | "finalizedLagSeconds" | "forkUrl"
->;
+  "chainPort" | "chainId" | "blockTimeMs" | "safeLagSeconds" | "finalizedLagSeconds"
+> &
+  ForkSettings;
 
 export interface UpSettings {
   readonly chain:
@@ -117,8 +144,14 @@ const nextStep = "See npx hardhat dstack up --help.";
 export function parseUpArguments(args: UpArguments): UpSettings {
   const { cloudPort, state, deviceLogin = false, privateWebhooks = false, admin = false, json = false } = args;
   if (state === "") throw new InvalidArgumentError("--state needs a file name.", { nextStep });
+  const chain = parseChain(args);
+  if (args.safe !== undefined && chain.kind === "own" && (chain.kms ?? chain.adoption) !== undefined) {
+    throw new InvalidArgumentError("--safe makes a Safe the owner of this world's own app, which a live KMS has not.", {
+      nextStep: "Leave --safe out. Adopted apps keep their owners.",
+    });
+  }
   return {
-    chain: parseChain(args),
+    chain,
     cloudPort: parsePort("--cloud-port", cloudPort, 4000),
     stateFile: state,
     finality: parseFinality("--finality", args.finality),
@@ -135,7 +168,6 @@ export function parseUpArguments(args: UpArguments): UpSettings {
 function parseChain(args: UpArguments): UpSettings["chain"] {
   const { chainPort, chainId, blockTime, safeLag, finalizedLag, fork, chainRpc, kms } = args;
   if (chainRpc === undefined) {
-    if (kms !== undefined) throw new InvalidArgumentError("--kms needs --chain-rpc.", { nextStep });
     return {
       kind: "own",
       chainPort: parsePort("--chain-port", chainPort, 8545),
@@ -143,12 +175,18 @@ function parseChain(args: UpArguments): UpSettings["chain"] {
       blockTimeMs: parseNumber("--block-time", blockTime, "a whole number of milliseconds, 200 for Base"),
       safeLagSeconds: parseNumber("--safe-lag", safeLag, "a whole number of seconds"),
       finalizedLagSeconds: parseNumber("--finalized-lag", finalizedLag, "a whole number of seconds"),
-      forkUrl: fork === undefined ? undefined : parseUrl("--fork", fork),
+      ...parseForkArguments(args, fork === undefined ? undefined : parseUrl("--fork", fork)),
     };
   }
   if (kms === undefined) throw new InvalidArgumentError("--chain-rpc needs --kms.", { nextStep });
   for (const [option, value] of Object.entries({
     "--fork": fork,
+    "--at": args.at,
+    "--record": args.record,
+    "--offline": args.offline,
+    "--adopt": args.adopt,
+    "--cvms": args.cvms,
+    "--take-ownership": args.takeOwnership || undefined,
     "--chain-port": chainPort,
     "--chain-id": chainId,
     "--block-time": blockTime,
@@ -198,8 +236,13 @@ function parseUrl(option: string, raw: string): string {
 /** Everything a program or a person needs to use a world. */
 export type WorldDescription = ReturnType<typeof describeWorld>;
 
-export function describeWorld(world: World | AttachedWorld, adminKey: string | undefined) {
+export function describeWorld(
+  world: World | AttachedWorld,
+  adminKey: string | undefined,
+  apps: readonly AdoptedApp[] = [],
+) {
   const { chain, contracts, cloud, cvms, environment } = world;
+  const { adopted, refusedOsImages, forkedBlock } = "adopted" in world ? world : ({} as Partial<World>);
   return {
     apiUrl: cloud.baseUrl,
     openApiUrl: `${cloud.url}/openapi.json`,
@@ -210,6 +253,12 @@ export function describeWorld(world: World | AttachedWorld, adminKey: string | u
     appImplementation: contracts.appImplementation,
     owner: world.owner?.address,
     cvms,
+    forkedBlock: forkedBlock?.toString(),
+    adopted: adopted && {
+      apps: apps.map(({ appId, owner }) => ({ appId, owner: owner.address, ownerKind: owner.kind })),
+      cvms: adopted.cvms.map(({ id, name, appId, status, composeHash }) => ({ id, name, appId, status, composeHash })),
+      refusedOsImages,
+    },
     safe: world.safe,
     environment: {
       ...environment,
@@ -234,21 +283,44 @@ function safeEnvironment({ address, owners }: WorldSafe): Readonly<Record<string
 /** The description as shell text. Every line is an export or a comment, so all of it can be pasted. */
 export function toShell(description: WorldDescription): string {
   const { apiUrl, openApiUrl, adminUrl, rpcUrl, chainId, kms, cvms, safe, note, keyNote, environment } = description;
+  const { forkedBlock, adopted } = description;
+  const fork = forkedBlock === undefined ? "" : `, a fork at block ${forkedBlock}`;
   const remarks = [
     `cloud API  ${apiUrl}`,
     `OpenAPI    ${openApiUrl}`,
     ...(adminUrl === undefined ? [] : [`admin      ${adminUrl}`]),
-    `chain RPC  ${rpcUrl}, chain id ${chainId}`,
+    `chain RPC  ${rpcUrl}, chain id ${chainId}${fork}`,
     `DstackKms  ${kms}`,
     ...Object.values(cvms).map(({ name, appId }) => `CVM        ${name}, app ${appId}`),
     ...(safe === undefined
       ? []
       : [`Safe       ${safe.address}, ${safe.threshold} of ${safe.owners.length}, ${safe.version}`]),
+    ...(adopted === undefined ? [] : describeAdopted(adopted)),
     ...[note, keyNote].flatMap((sentence) => sentence ?? []),
   ];
   const exports = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}`);
   return [...remarks.map((remark) => `# ${remark}`), ...exports, ""].join("\n");
 }
+
+function describeAdopted({ apps, cvms, refusedOsImages = [] }: NonNullable<WorldDescription["adopted"]>): string[] {
+  return [
+    ...cvms.map(({ id, name, appId, status }) => `adopted    ${name} (${id}), app ${appId}, ${status}`),
+    ...apps.map(({ appId, owner, ownerKind }) => `owner      ${owner} of app ${appId}, ${ownerWords[ownerKind]}`),
+    ...refusedOsImages.map(
+      ({ name, hash }) => `The KMS does not allow OS image ${name} (${hash}): its CVMs would not boot.`,
+    ),
+    "The values of adopted environments are unknown, so these guests have none until an update sets them.",
+    "To act as an owner without its key, call hardhat_impersonateAccount on the chain RPC.",
+  ];
+}
+
+const ownerWords: Readonly<Record<AdoptedApp["owner"]["kind"], string>> = {
+  renounced: "no account",
+  eoa: "an account",
+  safe: "a Safe",
+  timelock: "a timelock",
+  contract: "a contract",
+};
 
 function quote(value: string): string {
   return /^[\w.:/-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`;
@@ -256,6 +328,7 @@ function quote(value: string): string {
 
 export interface OpenWorldParameters {
   readonly settings: UpSettings;
+  readonly adopt: AdoptedCvms | undefined;
   /** Returns the owner's private key, empty if there is none. Called only for an existing chain. */
   readonly readOwnerKey: () => Promise<string>;
   readonly adminKey: string | undefined;
@@ -267,7 +340,7 @@ export interface OpenWorldParameters {
 const rolloverMs = 1500;
 
 export async function openWorld(parameters: OpenWorldParameters): Promise<World | AttachedWorld> {
-  const { settings, readOwnerKey, adminKey, onCloudEvent, signal } = parameters;
+  const { settings, adopt, readOwnerKey, adminKey, onCloudEvent, signal } = parameters;
   const { chain, cloudPort, stateFile, finality, deviceLogin, privateWebhooks, allowedHosts, allowedOrigins, safe } =
     settings;
   const guard = { allowedHosts, allowedOrigins };
@@ -281,7 +354,7 @@ export async function openWorld(parameters: OpenWorldParameters): Promise<World 
     privateWebhooks,
     ...admin,
   };
-  if (chain.kind === "own") return startWorld({ ...chain, stateFile, safe, cloud, signal, ...guard });
+  if (chain.kind === "own") return startWorld({ ...chain, adopt, stateFile, safe, cloud, signal, ...guard });
   const key = await readOwnerKey();
   const owner = key === "" ? undefined : privateKeyToAccount(parseFixedHex("The owner's private key", key, 32));
   return attachWorld({

@@ -211,8 +211,18 @@ export const upTasks = [
       ),
     )
     .addOption(optional("fork", "RPC URL of Base or Ethereum, to fork it"))
+    .addOption(optional("at", "Block to fork: a number, safe or finalized (default: the newest)"))
+    .addOption(optional("record", "File that keeps what the fork asks, for --offline"))
+    .addOption(optional("offline", "File of --record to fork instead of --fork; no endpoint is asked"))
+    .addOption(
+      optional("adopt", "Apps whose CVMs the mock cloud takes over, separated by commas: 0x… or names in dstack.apps"),
+    )
+    .addOption(optional("cvms", "File of these CVMs: read if it exists, else written from the configured cloud"))
+    .addFlag({ name: "takeOwnership", description: "Make the world's account the owner of adopted apps, on the fork" })
     .addOption(optional("chainRpc", "RPC URL of an existing chain to use instead of a new one; needs --kms"))
-    .addOption(optional("kms", "Address of the DstackKms on that chain"))
+    .addOption(
+      optional("kms", "Address of the DstackKms on that chain, or on the forked one (default: that of --adopt)"),
+    )
     .addOption(
       optional("finality", "Finality an update's registration needs: latest, safe, finalized (default: latest)"),
     )

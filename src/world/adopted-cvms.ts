@@ -116,7 +116,8 @@ export function parseAdoptedCvms(json: string): AdoptedCvms {
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const path = (issue?.path ?? []).join(".");
-    throw invalidAdoption(`${path === "" ? "" : `at ${path}: `}${issue?.message ?? "it is no JSON"}`);
+    const problem = (issue?.message ?? "").replace(/^Invalid input: /, "").replace(/\.$/, "");
+    throw invalidAdoption(path === "" ? problem : `at ${path}: ${problem}`);
   }
   const { chainId, kms, nodes, cvms } = parsed.data;
   return requireAdoptable({

@@ -126,6 +126,8 @@ export interface World {
   readonly adopted: AdoptedCvms | undefined;
   /** OS images of adopted CVMs that the KMS does not allow. These CVMs would not boot again. */
   readonly refusedOsImages: readonly WorldOsImage[];
+  /** The block that was forked. Undefined without a fork. */
+  readonly forkedBlock: bigint | undefined;
   /** What the fork asked, with `record` or `replay`. */
   readonly recording: RpcRecording | undefined;
   /** Why updates cannot find on chain which key signs app keys. */
@@ -235,6 +237,7 @@ export async function startWorld(parameters: StartWorldParameters = {}): Promise
       cvms,
       adopted,
       recording,
+      forkedBlock: state.chain.kind === "fork" ? BigInt(state.chain.blockNumber) : undefined,
       refusedOsImages: live?.refusedOsImages ?? [],
       unprovable,
       safe,
