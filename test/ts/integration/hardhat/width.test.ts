@@ -38,8 +38,9 @@ describe("the output of the tasks for people", () => {
     const value = `0x${"4e".repeat(32)}`;
     const timelock = await deployTimelock(world.ownerClient, devAccount(0), 172_800n);
     const [file, accept, update] = ["plan", "accept", "update"].map((name) => join(directory, `${name}.json`));
+    const app = world.cvms.onChain?.appId;
     const environment = join(directory, ".env");
-    await writeFile(environment, "GREETING=hello\n");
+    await writeFile(environment, "TOKEN=hello\n");
     const onKms = { value, kms, yes: true };
     const runs: readonly (readonly [task: string, args: Record<string, unknown>])[] = [
       ["update", { cvm, compose, wait: true }],
@@ -80,7 +81,7 @@ describe("the output of the tasks for people", () => {
       ["plan check", { file }],
       ["plan apply", { file, yes: true }],
       ["plan check", { file }],
-      ["update", { cvm, compose, envFile: environment, prepare: true, plan: update }],
+      ["update", { app, compose, envFile: environment, prepare: true, plan: update }],
       ["update", { commit: true, plan: update }],
       ["plan apply", { file: update, yes: true }],
       ["update", { commit: true, plan: update, wait: true }],
