@@ -18,10 +18,11 @@ import { type ConnectedApp, connectApp } from "./connect-app.ts";
 import { examineTransfer } from "./examine-transfer.ts";
 import type { Command, CommandHost, ConnectedChain } from "./host.ts";
 import { lintAndShow, lintBeforeWrite } from "./lint.ts";
+import { commandsAfter } from "./plan-progress.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import type { SendingArguments } from "./sending.ts";
 import { type Signing, signingOf } from "./signing.ts";
-import { commandsAfter, executeCalls, isSent } from "./write.ts";
+import { executeCalls, isSent } from "./write.ts";
 
 export interface PlanShowArguments extends OutputArguments {
   readonly file: string;

@@ -11,6 +11,7 @@ import type { UpdateRequest } from "../update/run.ts";
 import { type AppTarget, type ConnectedApp, connectCloud, listCvms, requireCloud } from "./connect-app.ts";
 import { type ConnectedUpdate, connectUpdate } from "./connect-update.ts";
 import type { CommandHost } from "./host.ts";
+import { preparedFileOf } from "./plan-progress.ts";
 import type { TaskIo } from "./run.ts";
 import { parseSending } from "./sending.ts";
 import type { UpdateArguments } from "./update-arguments.ts";
@@ -128,10 +129,9 @@ export function plannedUpdateOf(prepared: readonly PrepareUpdateResult[], app: P
  * @throws UnusableFileError
  */
 export async function preparedPath({ root }: Pick<CommandHost, "root">, digest: string): Promise<string> {
-  const folder = join(root, ".dstack", "prepared");
   await makeOwnDirectory(join(root, ".dstack"));
-  await makeOwnDirectory(folder);
-  return join(folder, `${digest.replace(/^0x/, "").slice(0, 16)}.json`);
+  await makeOwnDirectory(join(root, ".dstack", "prepared"));
+  return preparedFileOf(root, digest);
 }
 
 /** Recognises the same change of the same CVMs, without a readable trace of the environment's values. */

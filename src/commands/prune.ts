@@ -66,15 +66,21 @@ export async function prune(args: PruneArguments, host: CommandHost, io: TaskIo)
   const open = plan.unknowns.filter(({ isAccepted }) => !isAccepted).map(({ kind }) => kind);
   if (open.length > 0) io.output.line(`If you know the answer yourself: --accept ${[...new Set(open)].join(",")}`);
   const described = { ...plan, ...reportGenerations(contracts), removals: removalsOf(plan) };
-  const exitCode = openUnknowns(plan, plan.unknowns).length === 0 ? 0 : negativeAnswer;
+  const unknowns = openUnknowns(plan, plan.unknowns);
+  const exitCode = unknowns.length === 0 ? 0 : negativeAnswer;
   if (request !== undefined) {
+    if (unknowns.length > 0) throw new PruneBlockedError(unknowns);
     const { writePlan } = await import("./write-plan.ts");
     const calls = removalsOf(plan).map((composeHash) => removeComposeHashCall({ appId, composeHash }));
+    if (calls.length === 0)
+      return {
+        result: { ...described, outcome: "nothing", planFile: null },
+        show: (output) => output.line("There is nothing to change, so no plan was written."),
+      };
     const signer = requireApp(status, appId).owner;
     const { pinned } = plan;
     return {
       result: { ...described, ...(await writePlan(io, app, { ...request, pinned, prune: plan, calls, signer })) },
-      exitCode,
     };
   }
   if (settings.isDryRun) {

@@ -15,6 +15,7 @@ import type { ChangePlan, OwnerKind } from "../plans/change-plan.ts";
 import { checkPlan } from "../plans/check-plan.ts";
 import type { CommandHost } from "./host.ts";
 import { type ConnectedPlan, connectPlan, overtakenPlan, type PlanCheckArguments } from "./plan.ts";
+import { proposalFileOf } from "./plan-progress.ts";
 import type { TaskIo } from "./run.ts";
 import { openService } from "./safe-service.ts";
 
@@ -71,7 +72,7 @@ export async function connectSafe(
   const account = await readSafe(chain.client, { safe: plan.owner.address, chainId: plan.chainId });
   const service = await openService(args, host);
   const named = (args.proposal ?? "").split(",").filter((path) => path.trim() !== "");
-  const ownFile = `${args.file.replace(/\.json$/, "")}.safe.json`;
+  const ownFile = proposalFileOf(args.file);
   const paths = (named.length > 0 ? named : [ownFile]).map((path) => resolve(path.trim()));
   const existing = await Promise.all(
     paths.map(async (path) => ((named.length > 0 && !mayBeNew) || (await proposalExists(path)) ? [path] : [])),

@@ -16,6 +16,7 @@ import { findProposed } from "../governance/safe-find.ts";
 import { describeCalls, listValues } from "../output/format.ts";
 import { formatResult, showPrice } from "../output/price.ts";
 import type { Command, CommandHost } from "./host.ts";
+import { commandsAfter } from "./plan-progress.ts";
 import { runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { alreadyApplied } from "./safe.ts";
 import {
@@ -30,7 +31,7 @@ import {
   showSafeTransaction,
 } from "./safe-context.ts";
 import { createSending, showEvents } from "./sending.ts";
-import { commandsAfter, confirmUnsigned } from "./write.ts";
+import { confirmUnsigned } from "./write.ts";
 
 export interface SafeExecuteArguments extends SafeArguments {
   readonly dryRun?: boolean | undefined;

@@ -13,6 +13,7 @@ import { requireSafeOwner, signSafeTransaction } from "../governance/safe-sign.t
 import { shellWord } from "../output/format.ts";
 import { showPrice } from "../output/price.ts";
 import type { Command, CommandHost } from "./host.ts";
+import { commandsAfter } from "./plan-progress.ts";
 import { runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import {
   type ConnectedSafe,
@@ -29,7 +30,6 @@ import {
   showRejected,
   showSafeTransaction,
 } from "./safe-context.ts";
-import { commandsAfter } from "./write.ts";
 
 /** Builds the Safe transaction of a plan, and posts it to the service or writes files that owners pass to each other. */
 export const safePropose: Command<SafeSigningArguments> = (args, host) =>

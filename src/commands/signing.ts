@@ -8,6 +8,8 @@ import { parseSending, type SendingArguments, type SendingChoices } from "./send
 
 /** What a command needs to send. Key and ledger are read only when needed, because reading the chain needs neither. */
 export interface Signing {
+  /** The project's folder, which holds the ledger and what was prepared. */
+  readonly root: string;
   readonly choices: SendingChoices;
   /** The account that pays, preferably the wanted one. */
   readonly signer: (purpose: string, wanted?: Address) => Promise<Account>;
@@ -22,6 +24,7 @@ export interface OpenTaskLedgerOptions {
 /** @throws InvalidArgumentError, InvalidHexError */
 export function signingOf(args: SendingArguments, host: CommandHost, chain: ConnectedChain): Signing {
   return {
+    root: host.root,
     choices: parseSending(args, host.settings),
     signer: (purpose, wanted) => host.readSigner({ chain, wanted, purpose }),
     openLedger: (options) => openTaskLedger(args, host, options),

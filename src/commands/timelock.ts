@@ -9,6 +9,7 @@ import { checkPlan } from "../plans/check-plan.ts";
 import { parseAccept, parseAge } from "./arguments.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { overtakenPlan } from "./plan.ts";
+import { commandsAfter } from "./plan-progress.ts";
 import { negativeAnswer, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import {
   type ConnectedOperation,
@@ -23,7 +24,7 @@ import {
   readCaller,
   type TimelockCallArguments,
 } from "./timelock-context.ts";
-import { commandsAfter, isSent } from "./write.ts";
+import { isSent } from "./write.ts";
 
 export interface TimelockScheduleArguments extends TimelockCallArguments {
   /** Such as 2d. */

@@ -19,7 +19,7 @@ import {
 import { findOperation, toIso } from "../governance/timelock-find.ts";
 import { describeOwnerFully } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
-import { nextCommands } from "../output/plan.ts";
+import { nextCommands, toNextStep } from "../output/plan.ts";
 import { describeState, showAlike } from "../output/timelock.ts";
 import { createUpdateOutput } from "../output/update.ts";
 import type { ChangePlan, PlannedUpdate } from "../plans/change-plan.ts";
@@ -39,12 +39,12 @@ import { describeUpdated } from "./describe-updated.ts";
 import { createFindTransaction } from "./find-transaction.ts";
 import type { CommandHost } from "./host.ts";
 import { type ConnectedPlan, checkOrResume, connectPlan, planAgain } from "./plan.ts";
+import { commitCommand, type PlanProgress, readProgress } from "./plan-progress.ts";
 import { preparedPath } from "./prepare-updates.ts";
 import { negativeAnswer, type TaskIo, type TaskOutcome } from "./run.ts";
 import { openTaskLedger } from "./signing.ts";
 import { describeReady } from "./timelock-context.ts";
 import type { UpdateArguments } from "./update-arguments.ts";
-import { commitCommand } from "./write.ts";
 
 interface UpdatePlan extends ChangePlan {
   readonly appId: AppId;
@@ -208,10 +208,13 @@ async function waitForOwners(
   const { appId, chainId, owner, digest: planDigest } = plan;
   const described = describeOwnerFully(await readOwner(client, { address: owner.address }));
   const scheduled = owner.kind === "timelock" ? await readScheduled(plan, client) : undefined;
+  const proposed = owner.kind === "safe" ? await readProgress(client, { plan, file, network }) : undefined;
+  const next = commandsWhileWaiting(plan, { file, network, scheduled, proposed });
   return {
     result: {
       ...{ outcome: "waiting", appId, chainId, planDigest, owner, operation: scheduled?.described },
       ...(scheduled?.alike !== undefined && { operations: scheduled.alike.operations }),
+      nextStep: toNextStep(next),
       missing: missing.map(({ description, to }) => ({ description, to })),
     },
     show: (output) => {
@@ -224,15 +227,30 @@ async function waitForOwners(
         output.line(`In the timelock, ${describeState(scheduled.found)}:`);
         output.line(`  operation ${scheduled.found.id}`);
       }
+      if (proposed !== undefined) output.line(`${proposed.what}.`);
       output.line("Nothing was committed. Execute the plan, then run this command again.");
-      if (scheduled?.alike !== undefined)
-        output.line("Execute one of these operations, with its --salt and --predecessor, and cancel the others.");
-      else if (scheduled?.found.readyAt !== undefined)
-        for (const line of describeReady(scheduled.found, { file, network, digest: planDigest })) output.line(line);
-      else for (const line of nextCommands(owner.kind, file, network)) output.line(line);
+      for (const line of next) output.line(line);
     },
     exitCode: negativeAnswer,
   };
+}
+
+interface WhileWaiting {
+  readonly file: string;
+  readonly network: string;
+  readonly scheduled: Awaited<ReturnType<typeof readScheduled>> | undefined;
+  readonly proposed: PlanProgress | undefined;
+}
+
+/** How the owner goes on with the plan, as lines: it may have scheduled or proposed it already. */
+function commandsWhileWaiting(
+  { owner, digest }: UpdatePlan,
+  { file, network, scheduled, proposed }: WhileWaiting,
+): readonly string[] {
+  if (scheduled?.alike !== undefined)
+    return ["Execute one of these operations, with its --salt and --predecessor, and cancel the others."];
+  if (scheduled?.found.readyAt !== undefined) return describeReady(scheduled.found, { file, network, digest });
+  return proposed?.next ?? nextCommands(owner.kind, file, network);
 }
 
 /** The operation that carries the plan. Several have the same calls if they were scheduled with other salts. */

@@ -1,11 +1,9 @@
 import { readAllowlist } from "../chain/read-app.ts";
 import { readOwner } from "../chain/read-owner.ts";
 import { nameOfCvm } from "../core/ids.ts";
-import { InvalidArgumentError, InvalidPlanFileError } from "../errors/index.ts";
+import { InvalidArgumentError } from "../errors/index.ts";
 import { formatTime } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
-import type { ChangePlan } from "../plans/change-plan.ts";
-import { loadPlan } from "../plans/plan-file.ts";
 import type { PreparedUpdate, PrepareUpdateResult } from "../update/prepare-update.ts";
 import { removePreparedUpdates, savePreparedUpdates } from "../update/prepared-file.ts";
 import { parseAccept } from "./arguments.ts";
@@ -13,6 +11,7 @@ import { findGivenApp } from "./connect-update.ts";
 import { describeUpdated } from "./describe-updated.ts";
 import { reportGenerations } from "./generations.ts";
 import type { CommandHost } from "./host.ts";
+import { commandsAfter, findPlan, requireReplaceable } from "./plan-progress.ts";
 import {
   callsOf,
   connectReplicas,
@@ -25,7 +24,6 @@ import {
 } from "./prepare-updates.ts";
 import type { TaskIo, TaskOutcome } from "./run.ts";
 import { parseUpdateArguments, type UpdateArguments } from "./update-arguments.ts";
-import { commandsAfter } from "./write.ts";
 import { writePlan } from "./write-plan.ts";
 
 /**
@@ -44,13 +42,14 @@ export async function prepareForOwners(
   const cvms = named ?? [request.cvm];
   const connected = await connectReplicas(io, host, { args, app: given, request });
   const { app, contracts } = connected;
+  await requireReplaceable(app, { file, isPreparing: true });
   const prepared = await prepareAll(io, host, { args, connected, cvms });
   const updates = prepared.flatMap(({ update }) => update ?? []);
   const cvmResults = prepared.map(describe);
   if (updates.length === 0) return { result: { cvms: cvmResults }, show: (output) => showEnded(output, prepared) };
   const calls = callsOf(prepared);
   if (calls.length === 0 && updates.every(({ token }) => token === undefined)) throw nothingToSign();
-  const older = await readPlanFile(file);
+  const older = await findPlan(file);
   const { owner, allowAnyDevice, requireTcbUpToDate } = await readAllowlist(app.client, { appId: app.appId });
   const plan = await writePlan(io, app, {
     ...{ file, task: args.task ?? "update", appId: app.appId, accepted: parseAccept("update", args.accept), calls },
@@ -75,16 +74,6 @@ export async function prepareForOwners(
       showKept(output, updates, { file, secrets, network: app.network, needsOwners: calls.length > 0 });
     },
   };
-}
-
-/** The plan that the new one replaces, if there is one. */
-async function readPlanFile(file: string): Promise<ChangePlan | undefined> {
-  try {
-    return await loadPlan(file);
-  } catch (error) {
-    if (error instanceof InvalidPlanFileError) return undefined; // saving the plan refuses another file
-    throw error;
-  }
 }
 
 export function describe({ update, needed, ...result }: PrepareUpdateResult) {

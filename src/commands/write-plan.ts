@@ -21,6 +21,7 @@ import { type ChangePlan, type ChangeReason, ownerKindOf, type PlannedOwner } fr
 import { createChangePlan } from "../plans/create-change-plan.ts";
 import { savePlan } from "../plans/plan-file.ts";
 import type { ConnectedChain } from "./host.ts";
+import { requireReplaceable } from "./plan-progress.ts";
 import type { TaskIo } from "./run.ts";
 import type { Signing } from "./signing.ts";
 
@@ -62,10 +63,12 @@ export interface WrittenPlan {
  */
 export async function writePlan(
   { output }: Pick<TaskIo, "output">,
-  chain: ConnectedChain & Pick<Signing, "choices">,
+  chain: ConnectedChain & Pick<Signing, "choices" | "root">,
   { calls: unordered, signer, allowNoEffect, ...request }: WritePlanParameters,
 ): Promise<WrittenPlan> {
   const { client, chainId } = chain;
+  // A preparation has made sure of it before it asked the cloud.
+  if (request.update === undefined) await requireReplaceable(chain, { file: request.file, isPreparing: false });
   const calls = orderCalls(unordered);
   const pinned = request.pinned ?? (await readPinned(chain));
   const price = await readPrice(chain, { calls, signer, allowNoEffect });

@@ -11,10 +11,9 @@ import { orderCalls } from "../core/order-calls.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import type { PriceEstimate } from "../core/price.ts";
 import { InvalidArgumentError, UnsignedRecordError } from "../errors/index.ts";
-import { describeCalls, explorerLink, listValues, shellWord } from "../output/format.ts";
+import { describeCalls, explorerLink, listValues } from "../output/format.ts";
 import { formatFee, formatGas, formatResult } from "../output/price.ts";
 import { showSenderEvent } from "../output/transactions.ts";
-import type { ChangePlan } from "../plans/change-plan.ts";
 import { type BatchArgument, parseBatch } from "./arguments.ts";
 import {
   type DryRunArguments,
@@ -299,22 +298,4 @@ export function createBatchOutput(
         showSenderEvent(output, event);
     }
   };
-}
-
-/** What is left to do when the plan of an update was executed, as lines. */
-export function commandsAfter(
-  { update }: Pick<ChangePlan, "update">,
-  file: string,
-  network: string,
-): readonly string[] {
-  if (update === undefined) return [];
-  return [
-    "\nThe CVMs change with the commit, which runs where the update was prepared:",
-    `  next    ${commitCommand(file, network)}`,
-  ];
-}
-
-/** The command that finishes a prepared update. */
-export function commitCommand(file: string, network: string): string {
-  return `npx hardhat dstack update --commit --plan ${shellWord(file)} --network ${network} --wait`;
 }

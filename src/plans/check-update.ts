@@ -16,6 +16,8 @@ export interface MissingPermission {
 
 /** What stands against an update, compared with the chain and the cloud. */
 export interface UpdateCheck {
+  /** Whether every CVM runs its new document. */
+  readonly isDone: boolean;
   /** What neither the app allows nor a call of the plan will allow. */
   readonly missing: readonly MissingPermission[];
   /** Sentences: CVMs that run another document than when the plan was made. */
@@ -44,13 +46,14 @@ export async function checkUpdate(
   client: ChainClient,
   { plan: { appId, changes, update }, cloud, isExecuted }: CheckUpdateParameters,
 ): Promise<UpdateCheck> {
-  if (update === undefined || appId === undefined) return { missing: [], moved: [], unread: [], changed: [] };
+  if (update === undefined || appId === undefined)
+    return { isDone: true, missing: [], moved: [], unread: [], changed: [] };
   const seen = await Promise.all(update.cvms.map((planned) => readPlanned(cloud, planned)));
   const open = seen.filter(({ isDone }) => !isDone);
   const calls = isExecuted ? [] : changes.map(({ call }) => call);
   const found = open.length === 0 ? undefined : await readNeeds(client, { appId, open, calls, app: update.app });
   return {
-    ...{ missing: [], changed: [], ...found },
+    ...{ isDone: open.length === 0, missing: [], changed: [], ...found },
     moved: open.flatMap(({ movedTo }) => movedTo ?? []),
     unread: open.flatMap(({ whyUnread }) => whyUnread ?? []),
   };

@@ -195,7 +195,7 @@ describe("dstack prune, on an app of 60 hashes", () => {
     const overtaken = await apply({ file: plan, batch, pin: planned });
     const { code, context } = overtaken.json<PruneJson>().error;
     expect([overtaken.exitCode, code]).to.deep.equal([7, "DSTK-5006"]);
-    expect(problemsOf(context)).to.deep.equal([`${planned} is pinned by --pin.`]);
+    expect(problemsOf(context)).to.deep.equal([`${planned}: is pinned by --pin.`]);
     expect(existsSync(file)).to.equal(false);
   });
 
@@ -278,20 +278,20 @@ describe("dstack prune, on an app of 60 hashes", () => {
       expect(await allowedNow(world, scenario.all)).to.have.lengthOf(60);
     });
 
-    it("stops while the proof of the plan fails, with or without --prove", async () => {
+    it("is not written while the proof fails", async () => {
       const hidden = fillerHash("hidden");
       const slot = { index: currentSlots.composeHash(hidden), value: numberToHex(1, { size: 32 }) };
       await world.chain.client.setStorageAt({ address: world.appId, ...slot });
       await world.chain.client.mine({ blocks: 1 });
-      await write({ prove: true }, 6);
-      const stopped = await apply({ file: path() });
+      const stopped = await prune({ plan: path(), prove: true });
       expect(stopped.exitCode).to.equal(7);
-      const { code, context } = stopped.json<PruneJson>().error;
-      expect(code).to.equal("DSTK-5006");
-      expect(problemsOf(context)).to.have.lengthOf(1);
-      expect(problemsOf(context)[0]).to.include("not known (proof)");
+      const { code, message } = stopped.json<PruneJson>().error;
+      expect(code).to.equal("DSTK-5001");
+      expect(message).to.include("(proof)");
+      expect(existsSync(path())).to.equal(false);
       await world.chain.client.setStorageAt({ address: world.appId, ...slot, value: numberToHex(0, { size: 32 }) });
       await world.chain.client.mine({ blocks: 1 });
+      await write({ prove: true });
       const proven = await apply({ file: path() });
       expect(proven.exitCode, proven.stderr).to.equal(0);
     });
