@@ -8,16 +8,24 @@ import type { LazySetting } from "../commands/host.ts";
 import { parseKmsPublicKey } from "../core/encryption-key-signature.ts";
 import { parseAppId, parseComposeHash, parseDeviceId } from "../core/ids.ts";
 import { isDstackError } from "../errors/index.ts";
+import { baseChainDescriptor, baseChainId, baseSepoliaChainDescriptor } from "../world/chain/predeploys.ts";
 import type { DstackAppConfig, DstackConfig, DstackUserConfig } from "./type-extensions.ts";
 
-/** Validates and resolves `dstack` in a user's configuration. */
+/** Validates and resolves `dstack` in a user's configuration, and tells Hardhat the hardforks of Base. */
 export default async (): Promise<Partial<ConfigHooks>> => ({
+  extendUserConfig: async (userConfig, next) => {
+    const extended = await next(userConfig);
+    return { ...extended, chainDescriptors: { ...baseDescriptors, ...extended.chainDescriptors } };
+  },
   validateUserConfig,
   resolveUserConfig: async (userConfig, resolveConfigurationVariable, next) => ({
     ...(await next(userConfig, resolveConfigurationVariable)),
     dstack: resolve(userConfig.dstack ?? {}, resolveConfigurationVariable),
   }),
 });
+
+/** Without these, a fork of Base cannot be started. A user's own descriptions come first. */
+const baseDescriptors = { [baseChainId]: baseChainDescriptor, 84532: baseSepoliaChainDescriptor };
 
 const phalaCloud = "https://cloud-api.phala.com/api/v1";
 

@@ -21,6 +21,7 @@ import {
 import { timelockTasks } from "./timelock-tasks.ts";
 import { txTasks } from "./tx-tasks.ts";
 
+export { dstackNetworks } from "./networks.ts";
 export type * from "./type-extensions.ts";
 
 /** Passes a task's name to its command, which prints it with --json. Hardhat does not tell an action its task. */

@@ -121,6 +121,22 @@ export const baseChainDescriptor = {
   },
 } as const;
 
+/** The same for Base Sepolia, whose chain id is 84532. */
+export const baseSepoliaChainDescriptor = {
+  name: "Base Sepolia",
+  chainType: "op",
+  hardforkHistory: {
+    bedrock: { timestamp: 0 },
+    regolith: { timestamp: 0 },
+    canyon: { timestamp: 1699981200 },
+    ecotone: { timestamp: 1708534800 },
+    fjord: { timestamp: 1716998400 },
+    granite: { timestamp: 1723478400 },
+    holocene: { timestamp: 1732633200 },
+    isthmus: { timestamp: 1744905600 },
+  },
+} as const;
+
 /** A chain that the platform uses, and the engine's rules that are closest to it. */
 export interface PlatformChain {
   readonly chainType: "op" | "l1";
