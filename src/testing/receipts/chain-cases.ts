@@ -11,6 +11,9 @@ const notFound = (when?: string): ReceiptVerdicts =>
 
 const malformed = verdicts("malformed", "malformed", "malformed");
 
+/** Of transactions that are sent while the chain mines nothing. */
+const isLeftInPool = true;
+
 const chain = { group: "chain" } as const;
 const claims = { group: "claims" } as const;
 const endpoints = { group: "endpoints" } as const;
@@ -45,7 +48,7 @@ export const chainCases: readonly ReceiptCase[] = [
     why: "A later look may find it in a block. Until then it has no receipt, and the app does not allow the hash.",
     async *play(world) {
       await setAutomine(world, false);
-      const transactionHash = await sendCall(world, adding(world));
+      const transactionHash = await sendCall(world, adding(world), { isLeftInPool });
       yield { transactionHash };
       await mine(world);
       yield { transactionHash };
@@ -62,9 +65,9 @@ export const chainCases: readonly ReceiptCase[] = [
     async *play(world) {
       await setAutomine(world, false);
       const nonce = await getTransactionCount(world.client, { address: world.owner.address });
-      const transactionHash = await sendCall(world, adding(world), { nonce });
+      const transactionHash = await sendCall(world, adding(world), { nonce, isLeftInPool });
       yield { transactionHash };
-      await send(world, { to: world.owner.address, nonce, fee: 2n });
+      await send(world, { to: world.owner.address, nonce, fee: 2n, isLeftInPool });
       await mine(world);
       yield { transactionHash };
     },
@@ -76,8 +79,8 @@ export const chainCases: readonly ReceiptCase[] = [
     async *play(world) {
       await setAutomine(world, false);
       const nonce = await getTransactionCount(world.client, { address: world.owner.address });
-      const first = await sendCall(world, adding(world), { nonce });
-      const second = await sendCall(world, adding(world), { nonce, fee: 2n });
+      const first = await sendCall(world, adding(world), { nonce, isLeftInPool });
+      const second = await sendCall(world, adding(world), { nonce, fee: 2n, isLeftInPool });
       await mine(world);
       yield { transactionHash: first };
       yield { transactionHash: second };

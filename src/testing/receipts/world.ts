@@ -17,7 +17,12 @@ import {
   type TransactionReceipt,
   zeroAddress,
 } from "viem";
-import { getTransactionCount, getTransactionReceipt, sendRawTransaction } from "viem/actions";
+import {
+  getTransactionCount,
+  getTransactionReceipt,
+  sendRawTransaction,
+  waitForTransactionReceipt,
+} from "viem/actions";
 import { encodeDeployApp } from "../../chain/encode-deploy-app.ts";
 import { readOwner } from "../../chain/read-owner.ts";
 import { deterministicDeployer } from "../../core/batch-executor.ts";
@@ -176,6 +181,8 @@ export interface Outgoing {
   /** Offers so many times the usual fee. */
   readonly fee?: bigint | undefined;
   readonly authorizationList?: readonly SignedAuthorization[] | undefined;
+  /** The chain mines nothing now. @default false */
+  readonly isLeftInPool?: boolean | undefined;
 }
 
 /** Signs with a fixed gas limit, so that a transaction that fails is sent too. */
@@ -190,21 +197,30 @@ export async function sign({ client, owner }: Accounts, outgoing: Outgoing): Pro
   return { hash: parseTransactionHash(keccak256(raw)), raw };
 }
 
-/** Broadcasts, and returns when the node knows the transaction. Hardhat's node reports a revert as an error. */
-export async function broadcast({ client }: Accounts, { hash, raw }: SentTransaction): Promise<void> {
+/**
+ * Broadcasts, and waits until the transaction is mined, unless the case has stopped the mining. Hardhat's node reports a
+ * revert as an error.
+ */
+export async function broadcast(
+  { client }: Accounts,
+  { hash, raw }: SentTransaction,
+  { isLeftInPool = false }: Pick<Outgoing, "isLeftInPool"> = {},
+): Promise<void> {
   const failure = await sendRawTransaction(client, { serializedTransaction: raw }).then(
     () => undefined,
     (error: unknown) => error,
   );
-  if (failure === undefined) return;
-  const known = await client.request({ method: "eth_getTransactionByHash", params: [hash] });
-  if (known === null) throw failure;
+  if (failure !== undefined) {
+    const known = await client.request({ method: "eth_getTransactionByHash", params: [hash] });
+    if (known === null) throw failure;
+  }
+  if (!isLeftInPool) await waitForTransactionReceipt(client, { hash });
 }
 
-/** Sends one transaction, which the chain mines at once unless a case has stopped that. */
+/** Sends one transaction. */
 export async function send(world: Accounts, outgoing: Outgoing): Promise<TransactionHash> {
   const signed = await sign(world, outgoing);
-  await broadcast(world, signed);
+  await broadcast(world, signed, outgoing);
   return signed.hash;
 }
 

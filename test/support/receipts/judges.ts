@@ -1,3 +1,4 @@
+import { expect } from "chai";
 import { createClient, createPublicClient, custom, type EIP1193RequestFn, getAddress } from "viem";
 import { base } from "viem/chains";
 import { readReceipt } from "../../../src/chain/transactions/receipt.ts";
@@ -94,4 +95,15 @@ export async function judgePlan(moment: ReceiptMoment): Promise<PlanVerdict> {
     if (error instanceof WrongChainError || error instanceof RpcUnavailableError) return "unknown";
     throw error;
   }
+}
+
+/** Every judge gives the verdict that the corpus says is right. */
+export async function expectRightVerdicts(moment: ReceiptMoment): Promise<void> {
+  const { when, ...right } = moment.verdicts;
+  const given = {
+    backend: await judgeAsBackend(moment),
+    events: await judgeEvents(moment),
+    plan: await judgePlan(moment),
+  };
+  expect(given, when).to.deep.equal(right);
 }

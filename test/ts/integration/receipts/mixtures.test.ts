@@ -9,14 +9,13 @@ import {
   type BackendVerdict,
   type EventVerdict,
   type PlanVerdict,
-  type ReceiptMoment,
   type ReceiptWorld,
   startReceiptWorld,
 } from "../../../../src/testing/index.ts";
 import { creationOf, logger, relayed, topics } from "../../../../src/testing/receipts/hostile-code.ts";
 import { ofRelay, sendDelegated } from "../../../../src/testing/receipts/route-cases.ts";
 import { create, mine, send, sendCall, snapshot } from "../../../../src/testing/receipts/world.ts";
-import { judgeAsBackend, judgeEvents, judgePlan } from "../../../support/receipts/judges.ts";
+import { expectRightVerdicts } from "../../../support/receipts/judges.ts";
 
 const hashes = ["01", "02", "03"].map((byte) => parseComposeHash(byte.repeat(32)));
 
@@ -169,7 +168,13 @@ describe("random mixtures of registrations, removals, forgeries and reorganisati
     const named = asked.transaction === null ? null : model.known.at(-1 - asked.transaction);
     if (named === undefined) return;
     const appId = appOf(asked.app);
-    const moment: ReceiptMoment = {
+    const verdicts = {
+      backend: model.backend(asked, named),
+      events: model.events(asked, named),
+      plan: model.plan(asked, named),
+    };
+    for (const verdict of Object.values(verdicts)) seen.add(verdict);
+    await expectRightVerdicts({
       claim: {
         ...{ chainId: client.chain.id, kms, appId, deviceId, composeHash: hashOf(asked.hash) },
         transactionHash: named ?? "already-registered",
@@ -177,19 +182,8 @@ describe("random mixtures of registrations, removals, forgeries and reorganisati
       owner: asked.app === 0 ? { kind: "key", address: getAddress(owner.address) } : ofRelay(world),
       finality: "latest",
       provider,
-      verdicts: { backend: "unknown", events: null, plan: null },
-    };
-    const right = {
-      backend: model.backend(asked, named),
-      events: model.events(asked, named),
-      plan: model.plan(asked, named),
-    };
-    for (const verdict of Object.values(right)) seen.add(verdict);
-    expect({
-      backend: await judgeAsBackend(moment),
-      events: await judgeEvents(moment),
-      plan: await judgePlan(moment),
-    }).to.deep.equal(right);
+      verdicts,
+    });
   }
 
   it("get from each judge the verdict of a simple model", async () => {

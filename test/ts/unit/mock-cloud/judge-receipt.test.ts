@@ -1,11 +1,13 @@
 import { expect } from "chai";
 import { concat, encodeAbiParameters, type Hex, pad, toEventSelector } from "viem";
+import { generations } from "../../../../src/core/generation.ts";
 import { parseAppId, parseComposeHash, parseTransactionHash } from "../../../../src/core/ids.ts";
 import {
   type JudgedLog,
   judgeReceipt,
   type RegistrationClaim,
   type RegistrationEvidence,
+  type RegistrationVerdict,
 } from "../../../../src/mock-cloud/verification/judge-receipt.ts";
 
 const appId = parseAppId("a1".repeat(20));
@@ -108,6 +110,40 @@ describe("judgeReceipt", () => {
   it("tells a hash that was removed later from one that was never added", () => {
     expect(judgeReceipt(evidence([addition], { isHashAllowed: false }), claim).kind).to.equal("hash-not-allowed");
     expect(judgeReceipt(evidence([], { isHashAllowed: false }), claim).kind).to.equal("transaction-not-verified");
+  });
+
+  it("waits for a transaction that the endpoint knows and no block has", () => {
+    const verdict = judgeReceipt(evidence([], { receipt: undefined, isPending: true }), claim);
+    const message = `Transaction ${transactionHash} is not mined yet.`;
+    expect(verdict).to.deep.equal({ kind: "waiting", reason: "not-mined", message });
+  });
+
+  it("refuses a registration in an app that the KMS has not registered", () => {
+    const verdict = judgeReceipt(evidence([addition], { isAppRegistered: false }), claim);
+    expect(verdict).to.deep.include({ kind: "hash-not-allowed", reason: "app-not-registered" });
+    expect(judgeReceipt(evidence([addition], { isAppRegistered: true }), claim).kind).to.equal("verified");
+  });
+
+  it("says why a transaction or a hash is refused", () => {
+    const reasonOf = (verdict: RegistrationVerdict) => ("reason" in verdict ? verdict.reason : verdict.kind);
+    const stateOnly: RegistrationClaim = { ...claim, transactionHash: "already-registered" };
+    const other = { ...addition, address: otherContract };
+    const reverted = { status: "reverted", logs: [] } as const;
+    expect(
+      [
+        judgeReceipt(evidence([], { receipt: undefined }), claim),
+        judgeReceipt(evidence([], { receipt: reverted }), claim),
+        judgeReceipt(evidence([{ ...addition, data: otherHash }]), claim),
+        judgeReceipt(evidence([other]), claim),
+        judgeReceipt(evidence([]), claim),
+        judgeReceipt(evidence([addition], { isHashAllowed: false }), claim),
+        judgeReceipt(evidence([], { isHashAllowed: false }), stateOnly),
+        judgeReceipt(evidence([addition], { generation: generations.unknown }), claim),
+      ].map(reasonOf),
+    ).to.deep.equal([
+      ...["not-found", "reverted", "other-hash", "other-contract", "no-event"],
+      ...["removed", "not-allowed", "other-generation"],
+    ]);
   });
 
   it("gives no verdict on the receipt of another chain", () => {
