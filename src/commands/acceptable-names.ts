@@ -37,6 +37,11 @@ export const acceptableNames = [
     overrides: "No other hash is known to be allowed, so no CVM of the app could boot.",
     commands: ["hash revoke"],
   },
+  {
+    name: "revoked-hash",
+    overrides: "This project has revoked the hash.",
+    commands: ["hash add", "update"],
+  },
   { name: "pinned", overrides: "The configuration pins the hash.", commands: ["hash add", "hash remove"] },
   {
     name: "running-hashes",

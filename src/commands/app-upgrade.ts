@@ -12,7 +12,7 @@ import { describeGeneration, type Generation } from "../core/generation.ts";
 import type { Hex } from "../core/ids.ts";
 import { upgradeCall } from "../core/owner-calls.ts";
 import { objectToImplementation, objectToSimulation, type UpgradeObjection } from "../core/upgrade-rules.ts";
-import { InvalidArgumentError, UpgradeMismatchError, UpgradeRefusedError } from "../errors/index.ts";
+import { InvalidArgumentError, UpgradeRefusedError } from "../errors/index.ts";
 import { formatCount } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { type HistoryArguments, readAppLists } from "./app-history.ts";
@@ -24,7 +24,14 @@ import { deployImplementation, requireDeployable, requireDeployers } from "./dep
 import type { Command, CommandHost, ProjectContract } from "./host.ts";
 import { describeInitializer, type Initializer, parseInitializer } from "./initializer.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
-import { checkLayout, gatherQuestions, initializersIn, requireAccepted, unsimulated } from "./upgrade-checks.ts";
+import {
+  checkLayout,
+  gatherQuestions,
+  initializersIn,
+  requireAccepted,
+  requireSameAnswers,
+  unsimulated,
+} from "./upgrade-checks.ts";
 import { type ChangeAppArguments, changeApp } from "./write.ts";
 
 export interface AppUpgradeArguments
@@ -79,13 +86,14 @@ export async function upgrade(io: TaskIo, args: AppUpgradeArguments, host: Comma
       previousCodeHash: previousCodeHash ?? "0x",
       generation: summary.generation.id,
       layout: summary.layout,
+      kms: lowerCase(summary.kms),
     },
   });
   const described = { ...summary, codeHash };
   if (!(await isUpgraded(app, target.implementation))) return withUpgrade(outcome, described);
   const number = await withRpcErrors(client, "reading the block", () => getBlockNumber(client, { cacheTime: 0 }));
   const after = await readAnswers(client, { questions, owner, blockNumber: number });
-  requireUnchanged(app, { questions, before, after, previous });
+  requireSameAnswers({ appId, questions, before, after, previous });
   return withUpgrade(outcome, described, (output) =>
     output.line(`\nApp ${appId} runs ${target.implementation}. All ${questions.length} answers are as before.`),
   );
@@ -151,7 +159,7 @@ async function check(
   readonly before: readonly AppAnswer[];
   readonly owner: Address;
   /** For the result. */
-  readonly summary: { readonly generation: Generation; readonly layout: string };
+  readonly summary: { readonly generation: Generation; readonly layout: string; readonly kms: Address };
   /** The contract to deploy first. Undefined if the chain has the implementation. */
   readonly deployment: ProjectContract | undefined;
 }> {
@@ -242,19 +250,4 @@ async function isUpgraded({ client, appId }: ConnectedApp, implementation: Addre
     status.implementation !== undefined &&
     isAddressEqual(status.implementation, implementation)
   );
-}
-
-interface RequireUnchangedParameters {
-  readonly questions: readonly AppQuestion[];
-  readonly before: readonly AppAnswer[];
-  readonly after: readonly AppAnswer[];
-  readonly previous: Address | undefined;
-}
-
-/** @throws UpgradeMismatchError */
-function requireUnchanged({ appId }: ConnectedApp, { questions, before, after, previous }: RequireUnchangedParameters) {
-  const [first, ...more] = changedAnswers(questions, before, after);
-  if (first === undefined) return;
-  const problem = `it answers ${first.title} with ${first.after ?? "no value"}, and before with ${first.before ?? "no value"}${more.length > 0 ? ` (and ${more.length} more)` : ""}.`;
-  throw new UpgradeMismatchError(problem, { appId, previous });
 }

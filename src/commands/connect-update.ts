@@ -6,6 +6,7 @@ import { type ReadOwnerReturnType, readOwner } from "../chain/read-owner.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import type { Cvm } from "../cloud/cvm.ts";
 import { getCvm } from "../cloud/get-cvm.ts";
+import { computeComposeHash } from "../core/compose-hash.ts";
 import { parseKmsPublicKey } from "../core/encryption-key-signature.ts";
 import type { JudgedContract } from "../core/generation.ts";
 import { type AppId, type DeviceId, parseDeviceId } from "../core/ids.ts";
@@ -26,6 +27,7 @@ import {
 import { findLiveKms, resolveKms } from "./connect-kms.ts";
 import type { CommandHost } from "./host.ts";
 import { lintAndShow, lintBeforeWrite } from "./lint.ts";
+import { requireNotRevoked } from "./revocations.ts";
 import { type Rollback, withRevision } from "./roll-back.ts";
 import type { TaskIo } from "./run.ts";
 import type { UpdateArguments } from "./update-arguments.ts";
@@ -109,7 +111,11 @@ export async function connectUpdate(
     ...trusted,
     appId,
     devices: withinConfigured(devices, app.devices),
-    reviewDocument: (document) => void lintAndShow(io.output, { document }, accepted),
+    reviewDocument: async (document) => {
+      lintAndShow(io.output, { document }, accepted);
+      if (args.revision !== undefined) return; // a rollback shows the revocation and asks about it
+      await requireNotRevoked(io, app, { hashes: [computeComposeHash(document)], accepted });
+    },
   };
   const { contracts } = await lintBeforeWrite(io, app, { accepted });
   const prepared = await withRevision(io, host, { args, accepted, cloud, cvm, app, request });

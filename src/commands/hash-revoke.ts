@@ -1,7 +1,7 @@
 import { readAllowlist } from "../chain/read-app.ts";
 import { systemClock } from "../chain/retry.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
-import { getAppRevisions } from "../cloud/get-app-revisions.ts";
+import { type AppRevision, getAppRevisions } from "../cloud/get-app-revisions.ts";
 import { getCvm } from "../cloud/get-cvm.ts";
 import { safeStopCvm } from "../cloud/stop-cvm.ts";
 import { type ComposeHash, nameOfCvm } from "../core/ids.ts";
@@ -10,14 +10,14 @@ import { poll } from "../core/retry.ts";
 import { cleanText } from "../core/text.ts";
 import { HashNeededError, isDstackError, type RemovalObjection } from "../errors/index.ts";
 import { readAllowedKeys } from "../history/compare-with-state.ts";
-import type { Output } from "../output/output.ts";
 import { showWhatRemovalMeans } from "../output/prune.ts";
 import type { CvmReference, HashUse } from "../prune/allowlist-use.ts";
 import { type CloudUse, readCloudUse, unknownCloudUse } from "../prune/read-cloud-use.ts";
 import { parseAccept } from "./arguments.ts";
 import { type AppArguments, type ConnectedApp, connectApp } from "./connect-app.ts";
 import type { Command, CommandHost } from "./host.ts";
-import { recordRevocation } from "./revocations.ts";
+import { listRevokedHashes, recordedRevocation, recordRevocation } from "./revocations.ts";
+import { type RevokedCvm, type RevokeResult, showRevoked } from "./revoke-result.ts";
 import { negativeAnswer, type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { parseHashes } from "./values.ts";
 import { type ChangeAppArguments, changeApp } from "./write.ts";
@@ -43,7 +43,7 @@ async function revoke(io: TaskIo, args: HashRevokeArguments, host: CommandHost):
   const app = await connectApp(args, host);
   const { appId, chainId } = app;
   const use = await readUse(app, hashes);
-  const { allowed, others } = await readAllowed(app, hashes, use);
+  const { allowed, others, revisions } = await readAllowed(app, hashes, use);
   const isNamed = <Use extends { readonly composeHash: ComposeHash }>({ composeHash }: Use) =>
     hashes.includes(composeHash);
   const change =
@@ -56,18 +56,16 @@ async function revoke(io: TaskIo, args: HashRevokeArguments, host: CommandHost):
           reasonOf: () => ({ rule: "revoked", note }),
           guard: () => requireAgreement(io, { app, use, hashes: allowed, others, accepted, isDryRun: args.dryRun }),
         });
-  if (change !== undefined && args.dryRun !== true) {
-    using ledger = await app.openLedger();
-    const revocation = { at: new Date().toISOString(), note: note ?? null };
-    for (const composeHash of allowed) recordRevocation(ledger, { appId, composeHash }, revocation);
-  }
+  const isDryRun = args.dryRun === true;
   const left: readonly ComposeHash[] = change === undefined ? [] : (await readAllowed(app, hashes, use)).allowed;
+  const earlier = await record(app, { hashes, allowed, left, note, isDryRun });
   const isRemoved = ({ composeHash }: HashUse) => hashes.includes(composeHash) && !left.includes(composeHash);
-  const after = change === undefined || args.dryRun === true ? use : await readUse(app, hashes);
+  const after = change === undefined || isDryRun ? use : await readUse(app, hashes);
   const cvms = await handleCvms(io, app.cloud, after.running.filter(isRemoved), args);
   const outcomeOf = (composeHash: ComposeHash) => {
     if (left.includes(composeHash)) return "allowed";
-    return allowed.includes(composeHash) ? "removed" : "notAllowedBefore";
+    if (allowed.includes(composeHash)) return "removed";
+    return earlier.has(composeHash) ? "removedBefore" : "notAllowed";
   };
   const result: RevokeResult = {
     hashes: hashes.map((composeHash) => ({ composeHash, outcome: outcomeOf(composeHash) })),
@@ -82,12 +80,73 @@ async function revoke(io: TaskIo, args: HashRevokeArguments, host: CommandHost):
     prepared: after.prepared.filter(isNamed),
     unknowns: after.unknowns,
   };
+  const previous = await findPrevious(app, { cvms, revisions, hashes });
   const isOver = left.length > 0 || cvms.every(({ action }) => action === "stopped");
   return {
-    result: { appId, chainId, ...change?.result, ...result },
-    show: (output) => showResult(output, result),
+    result: { appId, chainId, ...(args.plan !== undefined && { planFile: null }), ...change?.result, ...result },
+    show: (output) =>
+      showRevoked(output, result, { isPlan: args.plan !== undefined, network: app.network, appId, isDryRun, previous }),
     exitCode: isOver && after.unknowns.length === 0 ? 0 : negativeAnswer,
   };
+}
+
+interface Recorded {
+  readonly hashes: readonly ComposeHash[];
+  /** Allowed before this run. */
+  readonly allowed: readonly ComposeHash[];
+  /** Still allowed. */
+  readonly left: readonly ComposeHash[];
+  readonly note: string | undefined;
+  readonly isDryRun: boolean;
+}
+
+/**
+ * Records what was removed, and as planned what others must still remove. A removal that was planned earlier and is made
+ * by now is recorded too. Returns the hashes whose removal this project had recorded before this run.
+ */
+async function record(
+  { appId, openLedger }: ConnectedApp,
+  { hashes, allowed, left, note, isDryRun }: Recorded,
+): Promise<ReadonlySet<ComposeHash>> {
+  using ledger = await openLedger({ isKept: !isDryRun });
+  const earlier = new Set<ComposeHash>();
+  for (const composeHash of hashes) {
+    const hash = { appId, composeHash };
+    const recorded = recordedRevocation(ledger, hash);
+    const isAllowed = allowed.includes(composeHash);
+    if (!isAllowed && recorded === undefined) continue;
+    if (!isAllowed) earlier.add(composeHash);
+    const state = left.includes(composeHash) ? "planned" : "removed";
+    const isKnown = recorded?.state === state && (note ?? null) === recorded.note;
+    if (isDryRun || isKnown || (!isAllowed && recorded?.state === "removed")) continue;
+    const at = isAllowed ? new Date().toISOString() : (recorded?.at ?? new Date().toISOString());
+    recordRevocation(ledger, hash, { at, note: note ?? recorded?.note ?? null, state });
+  }
+  return earlier;
+}
+
+interface FindPrevious {
+  readonly cvms: readonly RevokedCvm[];
+  /** Whose hash is allowed, newest first. */
+  readonly revisions: readonly AppRevision[];
+  readonly hashes: readonly ComposeHash[];
+}
+
+/** The revision that each CVM can go back to: its newest one whose hash is allowed and not revoked, by the CVM's id. */
+async function findPrevious(
+  { appId, openLedger }: ConnectedApp,
+  { cvms, revisions, hashes }: FindPrevious,
+): Promise<ReadonlyMap<string, string>> {
+  if (cvms.length === 0) return new Map();
+  using ledger = await openLedger({ isKept: false });
+  const revoked = listRevokedHashes(ledger, appId);
+  const isOffered = ({ composeHash }: AppRevision) => !hashes.includes(composeHash) && !revoked.has(composeHash);
+  return new Map(
+    cvms.flatMap(({ id, name }) => {
+      const found = revisions.find((one) => one.cvmName === name && isOffered(one));
+      return found === undefined ? [] : [[id, found.id]];
+    }),
+  );
 }
 
 async function readUse(
@@ -105,8 +164,8 @@ async function readUse(
 async function readAllowed(app: ConnectedApp, hashes: readonly ComposeHash[], use: CloudUse) {
   const { client, appId, cloud, pins } = app;
   const uses = [...use.running, ...use.movingTo, ...use.prepared].map(({ composeHash }) => composeHash);
-  const revisions = use.isAnswered && cloud !== undefined ? await findRevisionHashes(cloud, app) : undefined;
-  const keys = [...new Set([...hashes, ...uses, ...pins, ...(revisions ?? [])])];
+  const revisions = use.isAnswered && cloud !== undefined ? await findRevisions(cloud, app) : undefined;
+  const keys = [...new Set([...hashes, ...uses, ...pins, ...(revisions ?? []).map((one) => one.composeHash)])];
   const { blockNumber } = await readAllowlist(client, { appId });
   const allowed = await readAllowedKeys(client, {
     ...{ appId, blockNumber, keys, retryDelayMs: 250 },
@@ -116,12 +175,14 @@ async function readAllowed(app: ConnectedApp, hashes: readonly ComposeHash[], us
   return {
     allowed: hashes.filter((composeHash) => allowed.has(composeHash)),
     others: others.length > 0 || revisions !== undefined ? others : undefined,
+    /** Those of the app's newest revisions whose hash is allowed, newest first. */
+    revisions: revisions?.filter(({ composeHash }) => allowed.has(composeHash)) ?? [],
   };
 }
 
-async function findRevisionHashes(cloud: CloudClient, { appId }: ConnectedApp) {
+async function findRevisions(cloud: CloudClient, { appId }: ConnectedApp): Promise<readonly AppRevision[] | undefined> {
   try {
-    return (await getAppRevisions(cloud, { appId })).revisions.map(({ composeHash }) => composeHash);
+    return (await getAppRevisions(cloud, { appId })).revisions;
   } catch (error) {
     if (isDstackError(error)) return undefined;
     throw error;
@@ -180,30 +241,6 @@ async function requireAgreement(io: TaskIo, { app, use, hashes, others, accepted
   if (standing.length > 0) await io.confirmInPerson?.("Revoke it all the same?");
 }
 
-/** A CVM that uses a named hash. */
-interface RevokedCvm extends CvmReference {
-  readonly composeHash: ComposeHash;
-  /**
-   * `stopped`: it does not run. `stopping`: the cloud accepted the stop. `left`: it still runs, or may run: see
-   * `status`. `failed`: the cloud did not accept the stop. `waits`: its hash is still allowed.
-   */
-  readonly action: "stopped" | "stopping" | "left" | "failed" | "waits";
-  readonly problem?: string | undefined;
-}
-
-interface RevokeResult {
-  readonly hashes: readonly {
-    readonly composeHash: ComposeHash;
-    /** `allowed`: somebody else must still execute the removal. */
-    readonly outcome: "removed" | "notAllowedBefore" | "allowed";
-  }[];
-  readonly note: string | null;
-  readonly cvms: readonly RevokedCvm[];
-  readonly movingTo: CloudUse["movingTo"];
-  readonly prepared: CloudUse["prepared"];
-  readonly unknowns: CloudUse["unknowns"];
-}
-
 /** Stops the CVMs that the user wants to stop: all with --stop, or each after a question. */
 async function handleCvms(
   io: TaskIo,
@@ -259,56 +296,3 @@ async function stopAndWait(
 }
 
 const stillStopping = Symbol("still stopping");
-
-const sentences: Readonly<Record<RevokedCvm["action"], string>> = {
-  stopped: "is stopped, and cannot boot with this hash.",
-  stopping: "is still stopping. Look again with dstack status.",
-  left: "STILL RUNS this hash, and keeps its keys until it restarts.",
-  failed: "STILL RUNS this hash: the cloud did not stop it.",
-  waits: "uses this hash, which is still allowed.",
-};
-
-/** Only the cloud says whether a CVM runs, and a CVM that is starting or has failed may do so. */
-function describeAction({ action, status }: RevokedCvm): string {
-  const mayRun = (action === "left" || action === "failed") && status !== "running";
-  return mayRun ? `is ${status}, so it MAY RUN this hash.` : sentences[action];
-}
-
-function showResult(output: Output, { hashes, note, cvms, movingTo, prepared, unknowns }: RevokeResult): void {
-  output.line("");
-  for (const { composeHash, outcome } of hashes) {
-    if (outcome === "removed") output.line(`Revoked ${composeHash}.`);
-    else if (outcome === "allowed") output.line(`${composeHash} IS STILL ALLOWED.`);
-    else output.line(`${composeHash} was not allowed before.`);
-    for (const cvm of cvms.filter((one) => one.composeHash === composeHash))
-      output.line(`  CVM ${nameOfCvm(cvm)} ${describeAction(cvm)}`);
-    for (const { cvm } of movingTo.filter((one) => one.composeHash === composeHash))
-      output.line(`  The cloud is updating CVM ${nameOfCvm(cvm)} to it.`);
-    for (const { cvm, expiresAt } of prepared.filter((one) => one.composeHash === composeHash))
-      output.line(`  A prepared update of CVM ${nameOfCvm(cvm)} needs it until ${expiresAt}.`);
-  }
-  if (note !== undefined && note !== null) output.line(`Note: ${note}`);
-  if (hashes.some(({ outcome }) => outcome === "allowed")) {
-    output.line("After the owners have executed the removal, run the same command again.");
-    output.line("It then shows the CVMs that still run the hash, and stops them if you want that.");
-  }
-  const revoked = cvms.filter(({ action }) => action !== "waits");
-  if (revoked.length > 0) {
-    output.line(`\nTo move ${revoked.length === 1 ? "this CVM" : "these CVMs"} back to an earlier compose file:`);
-    for (const { id } of revoked) {
-      // The cloud chose the id. A command line must not contain another command.
-      const name = /^[\w-]+$/.test(id) ? id : "CVM";
-      output.line(`  npx hardhat dstack update --cvm ${name} --revision previous --wait`);
-    }
-    output.line("To a new one: --compose FILE --accept unproven-document instead of --revision,");
-    output.line("because the app no longer allows the document that the update starts from.");
-  }
-  if (revoked.some(({ action }) => action === "left" || action === "failed"))
-    output.line("To stop a CVM that still runs: run the same command again with --stop.");
-  if (revoked.some(({ action }) => action === "stopped"))
-    output.line("A stopped CVM stays stopped after that. Start it in the cloud.");
-  if (unknowns.length > 0) {
-    output.line("\nIt is not known which CVMs run a revoked hash:");
-    for (const { problem } of unknowns) output.line(`  ${problem}`);
-  }
-}

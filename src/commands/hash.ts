@@ -4,6 +4,7 @@ import { HashNeededError } from "../errors/index.ts";
 import { parseAccept } from "./arguments.ts";
 import { type AppArguments, type ConnectedApp, connectApp } from "./connect-app.ts";
 import type { Command, CommandHost } from "./host.ts";
+import { requireNotRevoked } from "./revocations.ts";
 import { type OutputArguments, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { parseHashes } from "./values.ts";
 import { type ChangeAppArguments, changeApp } from "./write.ts";
@@ -48,6 +49,7 @@ async function add(io: TaskIo, args: HashAddArguments, host: CommandHost): Promi
     ],
     accepted,
     guard: async () => {
+      await requireNotRevoked(io, app, { hashes: added, accepted });
       await requireHashesUnused(app, removed, accepted);
       if (removed.length > 0) await showWhatRemovalMeans(io);
     },

@@ -2,7 +2,7 @@ import { readAppStatus } from "../chain/read-app.ts";
 import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
 import { readRecorded } from "../chain/transactions/recorded.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
-import type { ComposeHash } from "../core/ids.ts";
+import { type ComposeHash, parseTransactionHash } from "../core/ids.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import { cleanText } from "../core/text.ts";
 import { InvalidArgumentError, PlanOvertakenError } from "../errors/index.ts";
@@ -12,6 +12,7 @@ import type { ChangePlan } from "../plans/change-plan.ts";
 import { checkPlan, type PlanCheck } from "../plans/check-plan.ts";
 import { loadPlan } from "../plans/plan-file.ts";
 import type { ReasonSource } from "../plans/reason-rules.ts";
+import { finishPlan } from "./after-execution.ts";
 import type { HistoryArguments } from "./app-history.ts";
 import type { DryRunArguments } from "./batch-plan.ts";
 import { type ConnectedApp, connectApp } from "./connect-app.ts";
@@ -49,7 +50,7 @@ export const planCheck: Command<PlanCheckArguments> = (args, host) =>
     const { appliedBy, objections, owner } = check;
     const outcome = appliedBy !== undefined ? "applied" : objections.length > 0 ? "overtaken" : "ready";
     const next = commandsAfterCheck(connected, check, args.file);
-    return {
+    const checked: TaskOutcome = {
       result: {
         ...{ ...describe(args.file, plan), outcome, owner: owner ?? null, ...report(check) },
         nextStep: toNextStep(next),
@@ -60,6 +61,8 @@ export const planCheck: Command<PlanCheckArguments> = (args, host) =>
       },
       exitCode: outcome === "ready" ? 0 : negativeAnswer,
     };
+    if (appliedBy === undefined) return checked;
+    return finishPlan(io, host, { ...connected, args, transactionHashes: appliedBy }, checked);
   });
 
 export interface PlanApplyArguments extends PlanCheckArguments, DryRunArguments {
@@ -78,14 +81,16 @@ async function apply(io: TaskIo, args: PlanApplyArguments, host: CommandHost): P
   const { check, isResumed } = await checkOrResume(connected);
   const { appliedBy, objections, owner } = check;
   const described = describe(args.file, plan);
-  if (appliedBy !== undefined && !isResumed)
-    return {
+  if (appliedBy !== undefined && !isResumed) {
+    const applied: TaskOutcome = {
       result: { ...described, outcome: "applied", ...report(check) },
       show: (output) => {
         const next = commandsAfterCheck(connected, check, args.file);
         for (const line of [...describeCheck(plan, check), ...next]) output.line(line);
       },
     };
+    return finishPlan(io, host, { ...connected, args, transactionHashes: appliedBy }, applied);
+  }
   if ((appliedBy === undefined && objections.length > 0) || owner === undefined)
     throw overtakenPlan(plan, args.file, objections);
   showPlan(io.output, plan);
@@ -118,8 +123,11 @@ async function execute(
   const { batch, dryRun } = args;
   const allowNoEffect = plan.accepted.includes("no-effect");
   const sent = await executeCalls(io, chain, { calls, signer, batch, allowNoEffect, dryRun });
-  if (isSent(sent)) for (const line of commandsAfter(plan, args.file, chain.network)) io.output.line(line);
-  return { result: { ...sent, findings } };
+  const outcome = { result: { ...sent, findings } };
+  if (!isSent(sent)) return outcome;
+  for (const line of commandsAfter(plan, args.file, chain.network)) io.output.line(line);
+  const transactionHashes = sent.calls.flatMap((one) => one.transactionHash ?? []).map(parseTransactionHash);
+  return finishPlan(io, host, { ...connected, args, transactionHashes }, outcome);
 }
 
 /** What to do about a plan that must not be executed or committed, as a sentence. */

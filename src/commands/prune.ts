@@ -79,8 +79,9 @@ export async function prune(args: PruneArguments, host: CommandHost, io: TaskIo)
       };
     const signer = requireApp(status, appId).owner;
     const { pinned } = plan;
+    const changes = { pinned, prune: plan, calls, signer, dryRun: settings.isDryRun };
     return {
-      result: { ...described, ...(await writePlan(io, app, { ...request, pinned, prune: plan, calls, signer })) },
+      result: { ...described, ...(await writePlan(io, app, { ...request, ...changes })) },
     };
   }
   if (settings.isDryRun) {

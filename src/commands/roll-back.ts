@@ -20,7 +20,7 @@ import type { UpdateRequest } from "../update/run.ts";
 import { type Origin, readAppLists, readOrigin } from "./app-history.ts";
 import type { ConnectedApp } from "./connect-app.ts";
 import type { CommandHost } from "./host.ts";
-import { findRevocation, type Revocation } from "./revocations.ts";
+import { describeRevocation, findRevocation, listRevokedHashes, type Revocation } from "./revocations.ts";
 import type { TaskIo } from "./run.ts";
 
 /** What an update goes back to, for `--json`. */
@@ -108,7 +108,10 @@ async function prepareRollback(
 ): Promise<PreparedRollback> {
   const { output } = io;
   const { appId, vmUuid, composeHash: running } = cvm;
-  const revision = await readRevision(cloud, { appId, revision: wanted, vmUuid, composeHash: running });
+  const revision = await readRevision(cloud, {
+    ...{ appId, revision: wanted, vmUuid, composeHash: running },
+    revoked: app === undefined ? undefined : await readRevokedHashes(app),
+  });
   const current = await getComposeFile(cloud, { cvm: cvm.id });
   const { id, createdAt, composeHash, kind, cvmName, document } = revision;
   requireAllowedNames(request, id, document);
@@ -121,7 +124,12 @@ async function prepareRollback(
   output.line(`  hash         ${composeHash}`);
   output.line(`  app          ${describeStatus(rollback)}`);
   if (cvm.status === "stopped") output.line("  CVM          is stopped, and stays stopped until you start it");
-  if (found.revoked !== null) output.line(`  REVOKED      ${describeRevocation(found.revoked)}`);
+  if (found.revoked !== null)
+    output.line(
+      found.revoked.state === "removed"
+        ? `  REVOKED      ${describeRevocation(found.revoked)}`
+        : `  revocation   planned ${describeRevocation(found.revoked)}`,
+    );
   for (const line of describeEnvironment(request)) output.line(`  ${line}`);
   for (const line of describeNames(request, { current, document })) output.line(`  ! ${line}`);
   const difference = describeDifference(current, document);
@@ -144,6 +152,11 @@ async function prepareRollback(
   };
 }
 
+async function readRevokedHashes({ appId, openLedger }: ConnectedApp): Promise<ReadonlySet<string>> {
+  using ledger = await openLedger({ isKept: false });
+  return listRevokedHashes(ledger, appId);
+}
+
 const offChain = { status: "offChain", removed: null, revoked: null } as const;
 
 /** @throws RpcUnavailableError, ContractRevertedError, NoContractError */
@@ -155,8 +168,8 @@ async function findStatus(
 ): Promise<Pick<Rollback, "status" | "removed" | "revoked">> {
   const { client, appId } = app;
   using ledger = await app.openLedger({ isKept: false });
-  const revoked = findRevocation(ledger, { appId, composeHash }) ?? null;
   const { composeHashAllowed } = await readAllowlist(client, { appId, composeHash });
+  const revoked = findRevocation(ledger, { appId, composeHash }, composeHashAllowed) ?? null;
   if (composeHashAllowed === true) return { status: "allowed", removed: null, revoked };
   const { history } = await readAppLists(io, host, app, {});
   const ofHash = history.changes.filter((change) => "composeHash" in change && change.composeHash === composeHash);
@@ -204,10 +217,6 @@ function describeRemoval(removed: Origin | null): string {
   return `; removed ${formatTime(time)} UTC by ${by ?? "an unknown sender"}, transaction ${transactionHash}`;
 }
 
-function describeRevocation({ at, note }: Revocation): string {
-  return `${formatTime(at)} UTC, according to this project's ledger${note === null ? "" : `: ${note}`}`;
-}
-
 function describeEnvironment({ environment, clearEnvironment }: UpdateRequest): readonly string[] {
   if (clearEnvironment === true) return ["environment  is removed"];
   if (environment !== undefined) return ["environment  is replaced by the given one"];
@@ -242,7 +251,8 @@ async function requireConsent(
   }: { readonly rollback: Rollback; readonly accepted: ReadonlySet<string>; readonly isDryRun: boolean },
 ): Promise<void> {
   const { id, status, composeHash, removed, revoked } = rollback;
-  const why = revoked === null ? "The code may be vulnerable." : `It was revoked ${describeRevocation(revoked)}.`;
+  const isRevoked = revoked?.state === "removed";
+  const why = isRevoked ? `It was revoked ${describeRevocation(revoked)}.` : "The code may be vulnerable.";
   const objections: readonly RemovalObjection[] = [
     ...(status === "unknown"
       ? [
@@ -252,11 +262,14 @@ async function requireConsent(
           },
         ]
       : []),
-    ...(status === "removed" || removed !== null
+    ...(status === "removed" || removed !== null || isRevoked
       ? [
           {
             acceptAs: "removed-revision",
-            problem: `The owner removed ${composeHash} from the app's list${describeRemoval(removed)}. ${why}`,
+            problem:
+              status === "allowed"
+                ? `The owner removed ${composeHash} from the app's list, and has allowed it again. ${why}`
+                : `The owner removed ${composeHash} from the app's list${describeRemoval(removed)}. ${why}`,
           },
         ]
       : []),

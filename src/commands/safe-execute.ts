@@ -15,6 +15,7 @@ import {
 import { findProposed } from "../governance/safe-find.ts";
 import { describeCalls, listValues } from "../output/format.ts";
 import { formatResult, showPrice } from "../output/price.ts";
+import { finishPlan } from "./after-execution.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { commandsAfter } from "./plan-progress.ts";
 import { runTask, type TaskIo, type TaskOutcome } from "./run.ts";
@@ -54,14 +55,23 @@ async function execute(io: TaskIo, args: SafeExecuteArguments, host: CommandHost
     confirmUnsigned: confirmUnsigned(io),
     onEvent: showEvents(io),
   };
+  const finish = (outcome: TaskOutcome, { receipt }: ExecutedSafeTransaction) => {
+    const transactionHashes = [parseTransactionHash(receipt.transactionHash)];
+    return finishPlan(io, host, { ...connected, args, transactionHashes }, outcome);
+  };
   const recorded = args.dryRun ? [] : await findRecordedExecutions(client, ledger, connected);
   for (const safeTxHash of recorded) {
     output.line(`An earlier run recorded the execution of ${safeTxHash}. It is completed first.`);
     const resumed = await resumeSafeExecution(client, { ...sending, safeTxHash });
-    if (resumed !== undefined) return describeExecuted(connected, resumed, { price: null, file: args.file });
+    if (resumed !== undefined)
+      return finish(await describeExecuted(connected, resumed, { price: null, file: args.file }), resumed);
   }
   const appliedBy = await requireOpenPlan(connected, args.file);
-  if (appliedBy !== undefined) return alreadyApplied(connected, args.file, appliedBy);
+  if (appliedBy !== undefined) {
+    const transactionHashes = appliedBy.map(parseTransactionHash);
+    const applied = alreadyApplied(connected, args.file, appliedBy);
+    return args.dryRun ? applied : finishPlan(io, host, { ...connected, args, transactionHashes }, applied);
+  }
   const found = await findProposed(client, { plan, account: safeAccount, copies, queued, nonce });
   await requireUnused(connected, found);
   const { safeTx, safeTxHash, confirmations, rejected } = found;
@@ -80,7 +90,7 @@ async function execute(io: TaskIo, args: SafeExecuteArguments, host: CommandHost
   };
   try {
     const executed = await executeSafeTransaction(client, { ...sending, safeTx, confirmations, rejected, onReady });
-    return await describeExecuted(connected, executed, { price, file: args.file });
+    return await finish(await describeExecuted(connected, executed, { price, file: args.file }), executed);
   } catch (error) {
     if (error !== dryRun) throw error;
     const result = { ...describeSafeTransaction(connected, safeTx), outcome: "planned", price };

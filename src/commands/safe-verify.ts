@@ -3,6 +3,7 @@ import { type FoundExecution, findProvenExecution } from "../governance/find-exe
 import { type ProvenExecution, proveExecution } from "../governance/prove-execution.ts";
 import { requireProposalOf } from "../governance/safe-find.ts";
 import { mergeProposals, type SafeProposal } from "../governance/safe-proposal.ts";
+import { finishPlan } from "./after-execution.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { negativeAnswer, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { nextTask } from "./safe.ts";
@@ -29,7 +30,10 @@ async function verify(io: TaskIo, args: SafeVerifyArguments, host: CommandHost):
     named === undefined
       ? await findProvenExecution(chain.client, plan, { signal: io.signal })
       : await proveExecution(chain.client, plan, { transactionHash: parseTransactionHash(named) });
-  if (verdict.kind === "applied") return proven(connected, proposal, verdict);
+  if (verdict.kind === "applied") {
+    const transactionHashes = [verdict.transactionHash];
+    return finishPlan(io, host, { ...connected, args, transactionHashes }, proven(connected, proposal, verdict));
+  }
   const { outcome, words } = await explain(connected, { args, proposal, verdict });
   const transactionHash = verdict.kind === "refused" ? verdict.transactionHash : null;
   return {

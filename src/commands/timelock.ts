@@ -1,11 +1,12 @@
 import { readReceipt } from "../chain/transactions/receipt.ts";
-import type { TransactionHash } from "../core/ids.ts";
+import { parseTransactionHash, type TransactionHash } from "../core/ids.ts";
 import { proveCalls } from "../core/owner-calls.ts";
 import { executeCall } from "../core/timelock.ts";
 import { prepareCancel, prepareExecute, prepareSchedule, requireReady } from "../governance/timelock-execute.ts";
 import type { FoundOperation } from "../governance/timelock-find.ts";
 import { describeState, showOperation } from "../output/timelock.ts";
 import { checkPlan } from "../plans/check-plan.ts";
+import { finishPlan } from "./after-execution.ts";
 import { parseAccept, parseAge } from "./arguments.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { overtakenPlan } from "./plan.ts";
@@ -43,7 +44,7 @@ export const timelockExecute: Command<TimelockCallArguments> = (args, host) =>
   runTask(args, async (io) => {
     const connected = await connectOperation(io, args, host);
     const { plan, chain } = connected;
-    const outcome = await execute(io, args, connected);
+    const outcome = await execute(io, args, host, connected);
     const next = isExecuted(outcome) ? commandsAfter(plan, args.file, chain.network) : [];
     return {
       ...outcome,
@@ -114,9 +115,18 @@ function alreadyScheduled(file: string, connected: ConnectedOperation): Schedule
   };
 }
 
-async function execute(io: TaskIo, args: TimelockCallArguments, connected: ConnectedOperation): Promise<TaskOutcome> {
+async function execute(
+  io: TaskIo,
+  args: TimelockCallArguments,
+  host: CommandHost,
+  connected: ConnectedOperation,
+): Promise<TaskOutcome> {
+  const finish = (outcome: TaskOutcome, hash: string | undefined) => {
+    const transactionHashes = hash === undefined ? [] : [parseTransactionHash(hash)];
+    return finishPlan(io, host, { ...connected, args, transactionHashes }, outcome);
+  };
   const { found, chain, holders } = connected;
-  if (found.state === "done") return executedAlready(connected);
+  if (found.state === "done") return finish(await executedAlready(connected), found.logged?.ended?.transactionHash);
   requireReady(found);
   const applied = await requireCurrent(connected, args.file);
   if (applied !== undefined) return applied;
@@ -127,14 +137,15 @@ async function execute(io: TaskIo, args: TimelockCallArguments, connected: Conne
   const sent = await callTimelock(io, connected, { args, call, caller });
   if (!isSent(sent)) return { result: { ...describe(connected), ...sent } };
   const now = await findAgain(connected, io);
-  return {
+  const executed: TaskOutcome = {
     result: { ...describe({ ...connected, found: now }), ...sent, outcome: "executed" },
     show: (output) =>
       output.line(`\nExecuted operation ${now.id}. Its transaction logged the event of every call of the plan.`),
   };
+  return finish(executed, sent.calls.at(-1)?.transactionHash);
 }
 
-/** Someone has executed it. The receipt must show the events of every call. */
+/** Another account has executed it. The receipt must show the events of every call. */
 async function executedAlready(connected: ConnectedOperation): Promise<TaskOutcome> {
   const { found, chain } = connected;
   const transactionHash: TransactionHash | undefined = found.logged?.ended?.transactionHash;
@@ -228,7 +239,7 @@ async function run(io: TaskIo, args: TimelockRunArguments, host: CommandHost): P
   if (now.state !== "waiting" && !isBlocked) {
     const again = { ...connected, found: now };
     const { plan, chain } = connected;
-    const executed = await execute(io, args, again);
+    const executed = await execute(io, args, host, again);
     return commitAfter(io, args, host, { plan, network: chain.network, executed });
   }
   return {

@@ -6,10 +6,17 @@ import type { NamedCall } from "../chain/simulate-upgrade.ts";
 import { safeGetAppCvms } from "../cloud/get-app-cvms.ts";
 import { safeGetCvmOsImage } from "../cloud/get-cvm-os-image.ts";
 import { appLayouts } from "../core/app-layouts.ts";
-import { type AppQuestion, appQuestions, type QuestionedBoot } from "../core/app-questions.ts";
+import {
+  type AppAnswer,
+  type AppQuestion,
+  appQuestions,
+  changedAnswers,
+  type QuestionedBoot,
+} from "../core/app-questions.ts";
+import type { AppId } from "../core/ids.ts";
 import { mapLimited } from "../core/map-limited.ts";
 import type { UpgradeObjection } from "../core/upgrade-rules.ts";
-import { UpgradeRefusedError } from "../errors/index.ts";
+import { UpgradeMismatchError, UpgradeRefusedError } from "../errors/index.ts";
 import { dstackAppBytecode } from "../generated/bytecode.ts";
 import { recordedValues } from "../history/policy.ts";
 import type { Output } from "../output/output.ts";
@@ -28,7 +35,7 @@ export const unknownValue = keccak256(stringToHex("dstack-toolkit: a value that 
  */
 export async function gatherQuestions(
   app: Pick<ConnectedApp, "appId" | "cloud">,
-  { lists, kms }: { readonly lists: AppLists; readonly kms: Address },
+  { lists, kms }: { readonly lists: AppLists; readonly kms: Address | undefined },
 ): Promise<readonly AppQuestion[]> {
   const { appId } = app;
   const { changes } = lists.history;
@@ -198,4 +205,21 @@ export function requireAccepted(
   const standing = objections.filter((objection) => !isAccepted(objection));
   if (standing.length > 0) throw new UpgradeRefusedError(standing);
   for (const { problem, acceptAs } of objections) output.line(`  warning ${problem} (${acceptAs}, accepted)`);
+}
+
+export interface RequireSameAnswersParameters {
+  readonly appId: AppId;
+  readonly questions: readonly AppQuestion[];
+  readonly before: readonly AppAnswer[];
+  readonly after: readonly AppAnswer[];
+  /** The implementation before the upgrade. */
+  readonly previous: Address | undefined;
+}
+
+/** @throws UpgradeMismatchError if the upgraded app answers a question otherwise than before */
+export function requireSameAnswers({ appId, questions, before, after, previous }: RequireSameAnswersParameters): void {
+  const [first, ...more] = changedAnswers(questions, before, after);
+  if (first === undefined) return;
+  const problem = `it answers ${first.title} with ${first.after ?? "no value"}, and before with ${first.before ?? "no value"}${more.length > 0 ? ` (and ${more.length} more)` : ""}.`;
+  throw new UpgradeMismatchError(problem, { appId, previous });
 }

@@ -43,12 +43,15 @@ export interface WritePlanParameters extends PlanRequest {
   /** The account whose call it must be. */
   readonly signer: ReadOwnerReturnType;
   readonly allowNoEffect?: boolean | undefined;
+  /** Shows everything and writes no file. @default false */
+  readonly dryRun?: boolean | undefined;
 }
 
 /** A plan that was written. Nothing was sent. */
 export interface WrittenPlan {
   readonly outcome: "planned";
-  readonly planFile: string;
+  /** Null after a dry run. */
+  readonly planFile: string | null;
   readonly digest: Hex;
   readonly owner: ChangePlan["owner"];
   readonly changes: readonly { readonly description: string; readonly to: Address; readonly reason: ChangeReason }[];
@@ -64,7 +67,7 @@ export interface WrittenPlan {
 export async function writePlan(
   { output }: Pick<TaskIo, "output">,
   chain: ConnectedChain & Pick<Signing, "choices" | "root">,
-  { calls: unordered, signer, allowNoEffect, ...request }: WritePlanParameters,
+  { calls: unordered, signer, allowNoEffect, dryRun = false, ...request }: WritePlanParameters,
 ): Promise<WrittenPlan> {
   const { client, chainId } = chain;
   // A preparation has made sure of it before it asked the cloud.
@@ -96,14 +99,15 @@ export async function writePlan(
     changes: calls.map((call) => ({ call, reason: reasonOf(call) })),
   });
   const planFile = resolve(file);
-  await savePlan(planFile, plan);
+  if (!dryRun) await savePlan(planFile, plan);
   if (price !== null) showPrice(output, price);
-  output.line(`\nWrote the plan to ${planFile}. Nothing was sent.`);
-  output.line(`  digest  ${plan.digest}`);
+  if (dryRun) output.line("\nThis was a dry run: no plan was written, and nothing was sent.");
+  else output.line(`\nWrote the plan to ${planFile}. Nothing was sent.`);
+  if (!dryRun) output.line(`  digest  ${plan.digest}`);
   if (calls.length === 0) output.line(changesNothing);
-  else for (const line of nextCommands(plan.owner.kind, file, chain.network)) output.line(line);
+  else if (!dryRun) for (const line of nextCommands(plan.owner.kind, file, chain.network)) output.line(line);
   return {
-    ...{ outcome: "planned", planFile, digest: plan.digest, owner: plan.owner, price },
+    ...{ outcome: "planned", planFile: dryRun ? null : planFile, digest: plan.digest, owner: plan.owner, price },
     changes: plan.changes.map(({ call: { description, to }, reason }) => ({ description, to, reason })),
   };
 }

@@ -79,7 +79,7 @@ export async function executeCalls(
   io.output.line(`On ${chain.network}, chain ${chain.chainId}:`);
   for (const { description, to } of calls) io.output.line(`  ${description}, on ${to}`);
   if (request !== undefined)
-    return (await import("./write-plan.ts")).writePlan(io, chain, { ...request, calls, signer, allowNoEffect });
+    return (await import("./write-plan.ts")).writePlan(io, chain, { ...request, calls, signer, allowNoEffect, dryRun });
   if (delivery.kind === "prepare")
     return (await import("./prepare-for-safe.ts")).prepareForSafe(io, chain, {
       ...delivery,

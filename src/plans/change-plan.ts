@@ -56,7 +56,7 @@ export interface PlannedOwner {
 /** How an owner executes a plan: it signs, its owners sign, a delay passes, or its own rules apply. */
 export type OwnerKind = "key" | "safe" | "timelock" | "contract";
 
-/** The kind in a plan of what `readOwner` describes. Undefined if nobody can make a call any more. */
+/** The kind in a plan of what `readOwner` describes. Undefined if no account can make a call any more. */
 export function ownerKindOf(kind: ReadOwnerReturnType["kind"]): OwnerKind | undefined {
   if (kind === "renounced") return undefined;
   return kind === "eoa" ? "key" : kind;
@@ -119,4 +119,6 @@ export interface PlannedUpgrade {
   readonly generation: string;
   /** The result of the comparison of the storage layouts. */
   readonly layout: string;
+  /** The KMS that is asked about the app's boots before and after. Absent in plans of earlier releases. */
+  readonly kms?: Address | undefined;
 }

@@ -111,6 +111,7 @@ const upgrade = z.strictObject({
   previousCodeHash: hash32,
   generation: text,
   layout: text,
+  kms: address.optional(),
 });
 
 export const planKind = "dstack-plan";

@@ -12,12 +12,14 @@ export interface ReadRevisionParameters {
   readonly appId: AppId;
   /**
    * The id of a revision, its number (`3` for `rev_3`), a compose hash, or `previous`: the newest revision of the CVM
-   * with another compose hash than the one in force.
+   * with another compose hash than the one in force, which is not revoked.
    */
   readonly revision: string;
   readonly vmUuid: string | undefined;
   /** In force now. */
   readonly composeHash: ComposeHash | undefined;
+  /** Compose hashes that `previous` skips and that no error names. */
+  readonly revoked?: ReadonlySet<string> | undefined;
 }
 
 /**
@@ -49,14 +51,15 @@ const mostPages = 50;
 const mostNamed = 10;
 
 async function findRevision(cloud: CloudClient, parameters: ReadRevisionParameters): Promise<AppRevision> {
-  const { appId, revision: wanted } = parameters;
+  const { appId, revision: wanted, revoked } = parameters;
   const isWanted = matcherOf(parameters);
   const newest: AppRevision[] = [];
   for (let page = 1; page <= mostPages; page++) {
     const { revisions, pageCount } = await getAppRevisions(cloud, { appId, page });
     const found = revisions.find(isWanted);
     if (found !== undefined) return found;
-    newest.push(...revisions.slice(0, mostNamed - newest.length));
+    const named = revisions.filter((one) => !revoked?.has(one.composeHash));
+    newest.push(...named.slice(0, mostNamed - newest.length));
     if (page >= pageCount || revisions.length === 0) break;
   }
   const names = newest.map(({ id, createdAt, composeHash }) => `${id} (${createdAt}, ${composeHash})`);
@@ -71,10 +74,10 @@ async function findRevision(cloud: CloudClient, parameters: ReadRevisionParamete
   );
 }
 
-function matcherOf({ revision, vmUuid, composeHash }: ReadRevisionParameters): (one: AppRevision) => boolean {
+function matcherOf({ revision, vmUuid, composeHash, revoked }: ReadRevisionParameters): (one: AppRevision) => boolean {
   if (revision === "previous") {
     const isSameCvm = (uuid: string) => vmUuid !== undefined && bare(uuid) === bare(vmUuid);
-    return (one) => isSameCvm(one.vmUuid) && one.composeHash !== composeHash;
+    return (one) => isSameCvm(one.vmUuid) && one.composeHash !== composeHash && !revoked?.has(one.composeHash);
   }
   const hash = /^(?:0x)?([0-9a-f]{64})$/i.exec(revision)?.[1]?.toLowerCase();
   if (hash !== undefined) return (one) => one.composeHash === `0x${hash}`;

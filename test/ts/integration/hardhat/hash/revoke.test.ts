@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -96,13 +97,13 @@ describe("dstack hash revoke", () => {
     expect(left.stdout).to.match(/^CVM onchain-app \(cvm_\w+\) \(running\) still runs 0x/m);
     expect(left.stdout)
       .to.include("STILL RUNS this hash")
-      .and.include("To move this CVM back to an earlier compose file:")
-      .and.include(`dstack update --cvm ${cvmId} --revision previous`);
+      .and.include(`dstack update --app ${appId} --cvm ${cvmId} --network world --compose FILE`)
+      .and.match(/dstack hash revoke 0x\w{64} --app 0x\w{40} --network world --stop$/m);
     const block = await head();
     const stopped = await revoke({ stop: true });
     expect(stopped.exitCode, stopped.stdout).to.equal(0);
     const result = stopped.json<Revoked>();
-    expect(result.hashes).to.deep.equal([{ composeHash: inForce, outcome: "notAllowedBefore" }]);
+    expect(result.hashes).to.deep.equal([{ composeHash: inForce, outcome: "removedBefore" }]);
     expect(result.cvms.map(({ action, status }) => ({ action, status }))).to.deep.equal([
       { action: "stopped", status: "stopped" },
     ]);
@@ -114,7 +115,7 @@ describe("dstack hash revoke", () => {
     expect(revoked.exitCode, revoked.stdout).to.equal(0);
     expect(revoked.json<Revoked>().hashes).to.deep.equal([
       { composeHash: inForce, outcome: "removed" },
-      { composeHash: absent, outcome: "notAllowedBefore" },
+      { composeHash: absent, outcome: "notAllowed" },
     ]);
   });
 
@@ -125,6 +126,74 @@ describe("dstack hash revoke", () => {
     expect(planned.json<Revoked>().hashes).to.deep.equal([{ composeHash: inForce, outcome: "allowed" }]);
     expect(planned.json<Revoked>().cvms.map(({ action }) => action)).to.deep.equal(["waits"]);
     expect([await head(), await readStatus()]).to.deep.equal([block, "running"]);
+    const ledger = join(directory, "dry.sqlite");
+    const { stdout } = await revoke({ accept: "in-use", dryRun: true, json: false, ledger });
+    expect(stdout).to.include(`${inForce} is allowed, and would be removed.`).and.not.include("executed the removal");
+    expect((await run("add", { hashes: [inForce], accept: "no-effect", ledger })).exitCode).to.equal(0);
+  });
+
+  it("writes no plan in a dry run, and none for a hash that is not allowed, and says so", async () => {
+    const plan = join(directory, "none.json");
+    const dry = await revoke({ accept: "in-use", plan, dryRun: true, json: false });
+    expect(dry.stdout).to.include("This was a dry run: no plan was written").and.not.include("plan apply");
+    const empty = await revoke({ hashes: [absent], plan, json: false });
+    expect(empty.exitCode, empty.stderr).to.equal(0);
+    expect(empty.stdout)
+      .to.include(`${absent} is not allowed, so there is nothing to remove.`)
+      .and.include("There is nothing to remove, so no plan was written.");
+    expect((await revoke({ hashes: [absent], plan })).json()).to.include({ planFile: null });
+    expect(existsSync(plan)).to.equal(false);
+  });
+
+  it("tells a planned revocation from one that was made, and refuses the hash only after that", async () => {
+    const ledger = join(directory, "planned.sqlite");
+    const plan = join(directory, "planned.json");
+    const planned = await revoke({ hashes: [other], note: "CVE-1", plan, ledger, json: false });
+    expect(planned.stdout)
+      .to.include("IS STILL ALLOWED")
+      .and.match(/dstack hash revoke 0x\w{64} --app 0x\w{40} --network world$/m);
+    const again = await run("add", { hashes: [other], accept: "no-effect", ledger, dryRun: true, json: false });
+    expect([again.exitCode, again.stderr]).to.deep.equal([0, ""]);
+    expect(again.stdout).to.match(/^Warning: a plan to revoke 0x\w{64} was made .*: CVE-1\.$/m);
+    // Another project executes the plan, and then knows of the revocation too.
+    const elsewhere = join(directory, "elsewhere.sqlite");
+    const applied = await runTask(hre, ["plan", "apply"], { file: plan, ledger: elsewhere, yes: true });
+    expect(applied.exitCode, applied.stderr).to.equal(0);
+    for (const known of [ledger, elsewhere]) {
+      const refused = await run("add", { hashes: [other], ledger: known, json: false });
+      expect(refused.stderr).to.match(/^DSTK-1101 0x\w{64} was revoked .*: CVE-1\. \(revoked-hash\)/);
+    }
+    const told = await revoke({ hashes: [other], ledger, json: false });
+    expect(told.stdout).to.include(`${other} is revoked: it was removed before.`);
+    const allowed = await run("add", { hashes: [other], ledger, accept: "revoked-hash" });
+    expect(allowed.exitCode, allowed.stdout).to.equal(0);
+  });
+
+  it("refuses an update to a revoked hash, and goes back past a revoked revision", async () => {
+    const ledger = join(directory, "update.sqlite");
+    const compose = join(directory, "bad.yml");
+    await writeFile(compose, "services:\n  web:\n    image: nginx:1.13\n");
+    const update = (args: Record<string, unknown>) =>
+      runTask(hre, ["update"], { cvm: cvmId, ledger, wait: true, json: true, ...args });
+    expect((await update({ compose })).exitCode).to.equal(0);
+    const bad = (await getCvm(world.cloudClient, { cvm: cvmId })).composeHash;
+    const good = join(directory, "good.yml");
+    await writeFile(good, "services:\n  web:\n    image: nginx:1.29\n");
+    expect((await update({ compose: good })).exitCode).to.equal(0);
+    expect((await revoke({ hashes: [bad], ledger })).exitCode).to.equal(0);
+
+    const refused = await update({ compose });
+    expect(refused.json<{ error: { message: string } }>().error.message).to.include("(revoked-hash)");
+    const dry = await update({ revision: "previous", dryRun: true });
+    expect(dry.exitCode, dry.stdout).to.equal(0);
+    expect(dry.json<{ rollback: { composeHash: string } }>().rollback.composeHash).to.equal(inForce);
+
+    // The CVM runs what is now revoked as well: the advice names the revision that is left.
+    const current = (await getCvm(world.cloudClient, { cvm: cvmId })).composeHash;
+    const left = await revoke({ hashes: [current], ledger, accept: "in-use", json: false });
+    const [, revision] = /--revision (\S+) --wait$/m.exec(left.stdout) ?? [];
+    const back = await update({ revision, dryRun: true, accept: "unproven-document" });
+    expect(back.json<{ rollback: { composeHash: string } }>().rollback.composeHash).to.equal(inForce);
   });
 
   it("writes the removal with its reason to a plan, and stops nothing", async () => {
@@ -198,7 +267,7 @@ describe("dstack hash revoke", () => {
     expect(revoked.json<Revoked>().cvms.map(({ action }) => action)).to.deep.equal(["stopped"]);
     const { stdout } = await revoke({ json: false });
     expect(stdout)
-      .to.include(`dstack update --cvm ${cvmId} --revision previous`)
+      .to.include(`dstack update --app ${appId} --cvm ${cvmId} --network world --compose FILE`)
       .and.include("stays stopped after that");
   });
 
@@ -213,6 +282,7 @@ describe("dstack hash revoke", () => {
     await executeSafe(world.ownerClient, world.owner, { ...safeTx, safe });
     const stopped = await revoke({ stop: true });
     expect(stopped.exitCode, stopped.stdout).to.equal(0);
+    expect(stopped.json<Revoked>().hashes).to.deep.equal([{ composeHash: inForce, outcome: "removedBefore" }]);
     expect(await readStatus()).to.equal("stopped");
   });
 });

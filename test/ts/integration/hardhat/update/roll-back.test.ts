@@ -176,8 +176,10 @@ describe("dstack update --revision", () => {
     const refused = await run({ revision: hashes[1] });
     expect(namesOf(refused)).to.deep.equal(["removed-revision"]);
     expect(refused.stdout).to.include("according to this project's ledger: CVE-2026-1234");
-    await runTask(hre, ["hash", "add"], { hashes: [hashes[1]], app: appId, json: true, yes: true, ledger });
-    const planned = await run({ revision: hashes[1], dryRun: true });
+    const add = { hashes: [hashes[1]], app: appId, json: true, yes: true, ledger, accept: "revoked-hash" };
+    expect((await runTask(hre, ["hash", "add"], add)).exitCode).to.equal(0);
+    expect(namesOf(await run({ revision: hashes[1], dryRun: true }))).to.deep.equal(["removed-revision"]);
+    const planned = await run({ revision: hashes[1], dryRun: true, accept: "removed-revision" });
     expect(planned.json<RolledBack>().rollback).to.deep.include({ status: "allowed", removed: null });
     expect(planned.stderr).to.match(/REVOKED .* UTC, according to this project's ledger: CVE-2026-1234/);
   });
