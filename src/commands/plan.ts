@@ -89,6 +89,7 @@ async function apply(io: TaskIo, args: PlanApplyArguments, host: CommandHost): P
         for (const line of [...describeCheck(plan, check), ...next]) output.line(line);
       },
     };
+    if (args.dryRun === true) return applied;
     return finishPlan(io, host, { ...connected, args, transactionHashes: appliedBy }, applied);
   }
   if ((appliedBy === undefined && objections.length > 0) || owner === undefined)
