@@ -1,5 +1,5 @@
 import { appendFileSync } from "node:fs";
-import { RpcRequestError } from "viem";
+import { BaseError, RpcRequestError } from "viem";
 import { z } from "zod";
 import { httpEndpoint } from "../../chain/endpoint.ts";
 import { cleanText } from "../../core/text.ts";
@@ -189,8 +189,9 @@ const lasting: readonly number[] = [3, -32601, -32602];
 
 /** An error that the endpoint would give again. @throws the error, if it says something about the endpoint alone */
 function lastingError(error: unknown, cleaned: (error: unknown) => Error): z.output<typeof errorSchema> {
-  const fault = error instanceof RpcRequestError ? error : undefined;
-  if (fault === undefined || !lasting.includes(fault.code)) throw cleaned(error);
+  // viem wraps the errors of codes that it knows.
+  const fault = error instanceof BaseError ? error.walk((link) => link instanceof RpcRequestError) : undefined;
+  if (!(fault instanceof RpcRequestError) || !lasting.includes(fault.code)) throw cleaned(error);
   const { code, details, data } = fault;
   return { code, ...pick(cleaned({ message: details, data })) };
 }

@@ -8,6 +8,7 @@ import { parseComposeHash } from "../../../../src/core/ids.ts";
 import { InvalidArgumentError } from "../../../../src/errors/index.ts";
 import { recordRpc, replayRpc, startWorld, type World } from "../../../../src/world/index.ts";
 import { catchError } from "../../../support/update/catch-error.ts";
+import { sendJson, startServer } from "../../../support/update/http-server.ts";
 import { useTemporaryDirectory } from "../../../support/update/temporary-directory.ts";
 
 const fast = { cloud: { rolloverMs: 0 } } as const;
@@ -83,7 +84,7 @@ describe("a recording of an RPC endpoint", () => {
     const error = await client.getBalance({ address }).catch((error: unknown) => error);
     expect(error).to.have.property(
       "details",
-      "The recording has no answer to eth_getBalance. Record again with the endpoint.",
+      `The recording has no answer to eth_getBalance ["${address}","latest"]. Record again with the endpoint.`,
     );
     expect(replayed.missing()).to.deep.equal([JSON.stringify(["eth_getBalance", [address, "latest"]])]);
     await replayed.close();
@@ -126,6 +127,25 @@ describe("a recording of an RPC endpoint", () => {
     const text = await readFile(path, "utf8");
     expect(text.trim().split("\n")).to.have.lengthOf(2);
     expect(text).not.to.include("secret-word");
+  });
+
+  it("names no secret of the endpoint's URL when the endpoint fails or repeats it in an error", async () => {
+    const secret = "secretsecretsecret1";
+    const echo = await startServer((response, { body, url }) => {
+      const { id, method } = JSON.parse(body);
+      if (method === "eth_gasPrice") return void response.destroy();
+      sendJson(response, 200, { jsonrpc: "2.0", id, error: { code: -32601, message: `no ${method} at ${url}` } });
+    });
+    const path = join(directory.path, "secrets.jsonl");
+    const recorded = await recordRpc({ url: `${echo.url}/v2/${secret}`, file: path });
+    const client = createPublicClient({ transport: http(recorded.url, { retryCount: 0 }) });
+    const words = [client.getChainId(), client.getGasPrice()].map((asked) => asked.catch(String));
+    for (const text of [...(await Promise.all(words)), await readFile(path, "utf8")]) {
+      expect(text).to.be.a("string").that.does.not.include(secret);
+    }
+    expect(recorded.size()).to.equal(1);
+    await recorded.close();
+    await echo.close();
   });
 
   it("reads a recording whose process was killed while it wrote, and refuses a damaged one", async () => {
