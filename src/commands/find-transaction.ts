@@ -5,7 +5,8 @@ import type { Ledger } from "../chain/transactions/ledger.ts";
 import { readReceipt } from "../chain/transactions/receipt.ts";
 import { type AppId, type ComposeHash, parseTransactionHash, type TransactionHash } from "../core/ids.ts";
 import { addComposeHashCall, type OwnerCall, proveCalls } from "../core/owner-calls.ts";
-import { InvalidArgumentError } from "../errors/index.ts";
+import { describeEvent, ownerEvents, watchedContracts } from "../core/owner-events.ts";
+import { InvalidArgumentError, ReceiptMismatchError } from "../errors/index.ts";
 import { proveExecution, requireExecution } from "../governance/prove-execution.ts";
 import type { ChangePlan } from "../plans/change-plan.ts";
 import { findExecution } from "../plans/find-execution.ts";
@@ -69,7 +70,7 @@ async function showExecution(io: TaskIo, plan: PlanOfApp, { client, transactionH
   else if (verdict.operationId !== undefined) io.output.detail("executed by", `operation ${verdict.operationId}`);
 }
 
-/** @throws InvalidArgumentError, ReceiptMismatchError for a transaction that did not allow the hash */
+/** @throws InvalidArgumentError if the user named a transaction that did not allow the hash */
 async function findReceipt(
   { appId, changes, pinned }: PlanOfApp,
   { app: { client, choices }, ledger }: TransactionSource,
@@ -87,9 +88,14 @@ async function findReceipt(
       context: { transactionHash: choices.transactionHash },
     });
   }
+  const findLogged = async () => {
+    const { transactionHashes } = await findExecution(client, { plan: { changes: own, pinned } });
+    return transactionHashes?.at(-1);
+  };
+  if (receipt !== undefined && choices.transactionHash !== undefined && !isProven(receipt, call))
+    throw anotherTransaction(receipt, call, await findLogged().catch(() => undefined));
   if (receipt !== undefined) return proven(receipt, call);
-  const { transactionHashes } = await findExecution(client, { plan: { changes: own, pinned } });
-  const found = transactionHashes?.at(-1);
+  const found = await findLogged();
   const ofOwners = found === undefined ? undefined : await readReceipt(client, found);
   return ofOwners && proven(ofOwners, call);
 }
@@ -98,4 +104,33 @@ async function findReceipt(
 function proven(receipt: TransactionReceipt, call: OwnerCall): TransactionReceipt {
   proveCalls(receipt, [call]);
   return receipt;
+}
+
+function isProven(receipt: TransactionReceipt, call: OwnerCall): boolean {
+  try {
+    proveCalls(receipt, [call]);
+    return true;
+  } catch (error) {
+    if (error instanceof ReceiptMismatchError) return false;
+    throw error;
+  }
+}
+
+/** @param right the transaction that the app's logs show instead, if they show one */
+function anotherTransaction(
+  { transactionHash, logs, status }: TransactionReceipt,
+  call: OwnerCall,
+  right: TransactionHash | undefined,
+): InvalidArgumentError {
+  const events = ownerEvents(logs, watchedContracts([call])).map(describeEvent);
+  const logged = events.length === 0 ? `logged no change of ${call.to}` : `logged ${events.join(" and ")}`;
+  const what = status === "reverted" ? "reverted" : logged;
+  const correct = right === undefined ? "" : `Give the one that did: --transaction-hash ${right}. Or `;
+  return new InvalidArgumentError(
+    `Transaction ${transactionHash} did not ${call.description} on ${call.to}: it ${what}.`,
+    {
+      nextStep: `Nothing was committed. ${correct}${right === undefined ? "Omit" : "omit"} --transaction-hash: the transaction is then found in the app's logs.`,
+      context: { transactionHash, events, expected: call.description, found: right ?? null },
+    },
+  );
 }

@@ -70,6 +70,9 @@ export async function commitPlanned(
   const findTransaction = createFindTransaction(io, plan, { app, ledger });
   const open = await findOpenCalls(connected, plan, file);
   if (open.length > 0) return waitForOwners(plan, app, { file, missing: open });
+  // A transaction that the user named is judged before any CVM restarts.
+  const named = app.choices.transactionHash === undefined ? [] : prepared.updates.filter(({ isDone }) => !isDone);
+  for (const { composeHash } of named) await findTransaction(composeHash);
   const command = commitCommand(file, app.network);
   const results = await commitAll(io, { args, app, ledger, findTransaction }, { path, plan, prepared, command });
   return {

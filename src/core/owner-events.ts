@@ -103,7 +103,7 @@ export function isExpected(event: OwnerEvent, { address, eventNames, args }: Omi
 export interface EventComparison<Event extends OwnerEvent> {
   /** Expected events that are not among the seen ones. */
   readonly missing: readonly ExpectedEvent[];
-  /** Seen events that nobody expected. */
+  /** Seen events that no call of the plan causes. */
   readonly extra: readonly Event[];
   /** The seen events that were expected, with the position of their call. */
   readonly found: readonly { readonly event: Event; readonly position: number }[];

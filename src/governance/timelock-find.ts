@@ -44,7 +44,7 @@ export function plannedOperation(
     });
   if (changes.length === 0)
     throw new InvalidArgumentError("The plan changes nothing, so there is no operation.", {
-      nextStep: "Nobody has to sign. If it is the plan of an update, commit the update: `commitUpdates`.",
+      nextStep: "No owner has to sign. If it is the plan of an update, commit the update: `commitUpdates`.",
     });
   const calls = changes.map(({ call }) => call);
   const operation = operationOf({ calls, predecessor, salt });

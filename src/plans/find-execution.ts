@@ -39,7 +39,7 @@ export interface Contradiction {
 }
 
 /**
- * Looks in the logs for the events of a plan's calls, by whomever they were made. The endpoint delivers the logs, so
+ * Looks in the logs for the events of a plan's calls, made by any account. The endpoint delivers the logs, so
  * this does not prove a transaction: `proveExecution` does.
  *
  * @throws LogsRefusedError, LogsUnavailableError, RpcUnavailableError

@@ -110,7 +110,7 @@ async function endEarlierCommit(
   const earlier = await concludeEarlierRun(run, target);
   if (isOurs(earlier?.record) && earlier?.bootError !== undefined)
     throw new RolloverFailedError(target.name, earlier.bootError, earlier.record.correlationId ?? undefined);
-  // Nobody can read back which environment a CVM has.
+  // No reader of the chain or the cloud can tell which environment a CVM has.
   const isInForce =
     target.composeHash === composeHash &&
     composeHash !== previousComposeHash &&

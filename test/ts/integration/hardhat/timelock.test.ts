@@ -162,7 +162,7 @@ describe("dstack timelock", () => {
     expect(stdout).to.contain("The plan changes nothing, so there is nothing to execute.");
     expect(stdout).not.to.contain("timelock schedule");
     await expectRefusal(run("schedule"), "DSTK-1007", await head());
-    expect(errorOf(await run("schedule")).nextStep).to.contain("Nobody has to sign.");
+    expect(errorOf(await run("schedule")).nextStep).to.contain("No owner has to sign.");
   });
 
   it("runs a plan over days: the same command goes on where it stopped", async () => {

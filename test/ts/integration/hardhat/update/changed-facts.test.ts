@@ -124,6 +124,18 @@ describe("the facts that the plan of an update rests on", () => {
     expect((await check()).json<Judgement>()).to.include({ outcome: "overtaken" });
   });
 
+  it("include the transaction: another one is refused with what it did and with the right one", async () => {
+    const [right] = (await execute()).transactions;
+    await send([removeDeviceCall(onDevice())]);
+    const [other] = (await send([addDeviceCall(onDevice())])).transactions;
+    const { error } = (await commit({ transactionHash: other?.transactionHash })).json<Judgement>();
+    expect(error.code).to.equal("DSTK-1007");
+    expect(error.message).to.include("did not allow compose hash").and.include("it logged DeviceAdded");
+    expect(error.nextStep)
+      .to.include(`--transaction-hash ${right?.transactionHash}`)
+      .and.not.include("Check the address");
+  });
+
   it("are named with the one command that helps, after the plan was executed", async () => {
     await execute();
     const rows = [
