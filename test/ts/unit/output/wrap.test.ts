@@ -1,6 +1,6 @@
 import { PassThrough } from "node:stream";
 import { expect } from "chai";
-import { InvalidArgumentError } from "../../../../src/errors/index.ts";
+import { HashNeededError, InvalidArgumentError } from "../../../../src/errors/index.ts";
 import { exitWith } from "../../../../src/output/exit-with.ts";
 import { createOutput, type Output } from "../../../../src/output/output.ts";
 import { widthOf, wrapText } from "../../../../src/output/wrap.ts";
@@ -63,5 +63,20 @@ describe("the width of output", () => {
     const lines = String(stream.read()).trimEnd().split("\n");
     expect(lines.every((line) => line.length <= 80)).to.equal(true);
     expect(lines.filter((line) => !line.startsWith("  "))).to.have.length(2);
+  });
+
+  it("gives each objection of an error a line of its own", () => {
+    const stream = new PassThrough();
+    const objections = ["CVM a\n  - DSTK-0000 has it.", "CVM b has it."].map((problem) => ({
+      acceptAs: "in-use",
+      problem,
+    }));
+    exitWith(new HashNeededError(objections), stream, "Update them first.");
+    expect(String(stream.read()).trimEnd().split("\n")).to.deep.equal([
+      "DSTK-1102 The removal is refused:",
+      "  - CVM a - DSTK-0000 has it. (in-use)",
+      "  - CVM b has it. (in-use)",
+      "Update them first.",
+    ]);
   });
 });
