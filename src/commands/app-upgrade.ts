@@ -15,6 +15,7 @@ import { objectToImplementation, objectToSimulation, type UpgradeObjection } fro
 import { InvalidArgumentError, UpgradeRefusedError } from "../errors/index.ts";
 import { formatCount } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
+import { formatFee, formatGas } from "../output/price.ts";
 import { type HistoryArguments, readAppLists } from "./app-history.ts";
 import { parseAccept } from "./arguments.ts";
 import { showDryRun } from "./batch-plan.ts";
@@ -69,7 +70,7 @@ export async function upgrade(io: TaskIo, args: AppUpgradeArguments, host: Comma
     showDryRun(io);
     return { result: { appId, chainId: app.chainId, outcome: "planned", upgrade: summary } };
   }
-  if (deployment !== undefined) await deployImplementation(io, app, deployment);
+  const deployed = deployment === undefined ? undefined : await deployImplementation(io, app, deployment);
   const [codeHash, previousCodeHash] = await Promise.all(
     [target.implementation, previous ?? zeroAddress].map(async (address) =>
       keccak256(await readCode(client, { address })),
@@ -77,7 +78,7 @@ export async function upgrade(io: TaskIo, args: AppUpgradeArguments, host: Comma
   );
   const call = upgradeCall({ appId, implementation: target.implementation, data: target.initializer.data });
   const outcome = await changeApp(io, args, {
-    ...{ app, calls: [call], accepted },
+    ...{ app, calls: [call], accepted, hasPaid: deployed !== undefined },
     reasonOf: () => ({ rule: "upgrade" }),
     upgrade: {
       implementation: lowerCase(target.implementation),
@@ -89,8 +90,15 @@ export async function upgrade(io: TaskIo, args: AppUpgradeArguments, host: Comma
       kms: lowerCase(summary.kms),
     },
   });
-  const described = { ...summary, codeHash };
-  if (!(await isUpgraded(app, target.implementation))) return withUpgrade(outcome, described);
+  const described = { ...summary, codeHash, deployment: deployed ?? null };
+  if (!(await isUpgraded(app, target.implementation)))
+    return withUpgrade(outcome, described, (output) => {
+      if (deployed === undefined) return;
+      const { address, transactionHash, gasUsed, costWei } = deployed;
+      output.line(`\nThe implementation was deployed and paid: ${address}`);
+      output.line(`  transaction  ${transactionHash} (${formatGas(gasUsed)}, ${formatFee(costWei)})`);
+      output.line("The app does not use it until the upgrade is executed.");
+    });
   const number = await withRpcErrors(client, "reading the block", () => getBlockNumber(client, { cacheTime: 0 }));
   const after = await readAnswers(client, { questions, owner, blockNumber: number });
   requireSameAnswers({ appId, questions, before, after, previous });
@@ -187,6 +195,8 @@ async function check(
       kms: { address: kms, generation },
     }),
   ];
+  // Nothing else about such an address says more than this.
+  if (objections.some(({ rule }) => noImplementation.has(rule))) throw new UpgradeRefusedError(objections);
   const { outcome } = simulated;
   const changed = outcome === undefined ? [] : changedAnswers(questions, outcome.before, outcome.after);
   if (objections.length === 0)
@@ -228,6 +238,11 @@ async function check(
   const before = outcome?.before ?? (await readAnswers(client, { questions, owner: owner.address, blockNumber }));
   return { questions, before, owner: owner.address, summary, deployment };
 }
+
+/** What an address is that holds no implementation. */
+const noImplementation: ReadonlySet<UpgradeObjection["rule"]> = new Set([
+  ...(["same-address", "no-code", "is-kms", "is-proxy"] as const),
+]);
 
 /** @throws UpgradeRefusedError */
 function requireUpgradable(appId: Hex, { upgradesDisabled, owner, implementation }: AppStatus): void {

@@ -3,7 +3,7 @@ import type { ChainClient } from "../chain/client.ts";
 import { readCode } from "../chain/code.ts";
 import { readFees } from "../chain/transactions/fees.ts";
 import type { Ledger } from "../chain/transactions/ledger.ts";
-import { estimatePrice } from "../chain/transactions/price.ts";
+import { costOf, estimatePrice } from "../chain/transactions/price.ts";
 import { openSender } from "../chain/transactions/sender.ts";
 import type { SenderParameters } from "../chain/transactions/sender-parameters.ts";
 import { readGas, readGasLimit } from "../chain/transactions/simulate.ts";
@@ -138,23 +138,39 @@ export async function deployContracts(
   return receipt;
 }
 
-/** Deploys the implementation, unless the chain has it. */
-export async function deployImplementation(io: TaskIo, app: ConnectedApp, contract: ProjectContract): Promise<void> {
+/** A deployment that was paid. */
+export interface PaidDeployment {
+  readonly address: Hex;
+  readonly transactionHash: Hex;
+  readonly gasUsed: bigint;
+  readonly costWei: bigint;
+}
+
+/** Deploys the implementation. Undefined if the chain has it already. */
+export async function deployImplementation(
+  io: TaskIo,
+  app: ConnectedApp,
+  contract: ProjectContract,
+): Promise<PaidDeployment | undefined> {
   const { client, chainId } = app;
   const deterministic = implementationOf(contract.bytecode);
   const step = deploymentStep(deterministic);
-  if (await step.isDone(client)) return;
+  if (await step.isDone(client)) return undefined;
   const account = await app.signer(`the deployment of ${contract.name}`);
   using ledger = await app.openLedger();
   await showDeploymentPrice(io, client, { calls: [step], from: account.address, choices: app.choices });
   await io.confirm(`Deploy the implementation ${contract.name}?`);
-  await deployContracts(client, {
+  const receipt = await deployContracts(client, {
     ...{ steps: [step], account, chainId, ledger },
     ...createSending(io, app, { choices: app.choices, ledger, account }),
     confirmUnsigned: confirmUnsigned(io),
     onEvent: showEvents(io),
   });
-  io.output.step("deployed", `${contract.name}, at ${deterministic.address}`);
+  const { address } = deterministic;
+  io.output.step("deployed", `${contract.name}, at ${address}`);
+  if (receipt === undefined) return undefined;
+  const { transactionHash, gasUsed } = receipt;
+  return { address, transactionHash, gasUsed, costWei: costOf(receipt) };
 }
 
 /**

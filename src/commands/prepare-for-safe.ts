@@ -18,6 +18,8 @@ export interface PrepareForSafeParameters extends Pick<BuildSafeBatchParameters,
   readonly reason: string;
   /** Shows everything and writes no file. @default false */
   readonly dryRun?: boolean | undefined;
+  /** Whether the task has sent a transaction before. @default false */
+  readonly hasPaid?: boolean | undefined;
 }
 
 /** Calls prepared for the owners of a Safe. Nothing was sent. */
@@ -40,7 +42,15 @@ export interface PreparedForSafe extends Omit<SafeBatch, "calls" | "file"> {
 export async function prepareForSafe(
   { output }: Pick<TaskIo, "output">,
   { client, chainId }: ConnectedChain,
-  { safe, file: wantedFile, reason, calls: wanted, allowNoEffect, dryRun = false }: PrepareForSafeParameters,
+  {
+    safe,
+    file: wantedFile,
+    reason,
+    calls: wanted,
+    allowNoEffect,
+    dryRun = false,
+    hasPaid = false,
+  }: PrepareForSafeParameters,
 ): Promise<PreparedForSafe> {
   const prepared = await buildSafeBatch(client, { calls: wanted, allowNoEffect, safe, chainId });
   const price = await estimateSafePrice(client, prepared);
@@ -50,7 +60,7 @@ export async function prepareForSafe(
   const file = resolve(wantedFile ?? `safe-batch-${chainId}-${batch.safeTxHash.slice(2, 10)}.json`);
   if (!dryRun) await write(file, `${JSON.stringify(content, null, 2)}\n`);
   output.line(
-    `\nNothing was sent: ${reason}. The owners of ${batch.safe} execute it; ${batch.threshold} of ${batch.owners.length} must sign:`,
+    `\n${hasPaid ? "These calls were not sent" : "Nothing was sent"}: ${reason}. The owners of ${batch.safe} execute it; ${batch.threshold} of ${batch.owners.length} must sign:`,
   );
   output.line(`  file for the Transaction Builder   ${dryRun ? "none: this is a dry run" : file}`);
   output.line(`  or as one Safe transaction         to ${batch.safeTx.to}, operation ${batch.safeTx.operation}`);

@@ -45,6 +45,8 @@ export interface WritePlanParameters extends PlanRequest {
   readonly allowNoEffect?: boolean | undefined;
   /** Shows everything and writes no file. @default false */
   readonly dryRun?: boolean | undefined;
+  /** Whether the task has sent a transaction before. */
+  readonly hasPaid?: boolean | undefined;
 }
 
 /** A plan that was written. Nothing was sent. */
@@ -67,7 +69,7 @@ export interface WrittenPlan {
 export async function writePlan(
   { output }: Pick<TaskIo, "output">,
   chain: ConnectedChain & Pick<Signing, "choices" | "root">,
-  { calls: unordered, signer, allowNoEffect, dryRun = false, ...request }: WritePlanParameters,
+  { calls: unordered, signer, allowNoEffect, dryRun = false, hasPaid = false, ...request }: WritePlanParameters,
 ): Promise<WrittenPlan> {
   const { client, chainId } = chain;
   // A preparation has made sure of it before it asked the cloud.
@@ -102,7 +104,7 @@ export async function writePlan(
   if (!dryRun) await savePlan(planFile, plan);
   if (price !== null) showPrice(output, price);
   if (dryRun) output.line("\nThis was a dry run: no plan was written, and nothing was sent.");
-  else output.line(`\nWrote the plan to ${planFile}. Nothing was sent.`);
+  else output.line(`\nWrote the plan to ${planFile}. ${hasPaid ? "Its calls were not sent" : "Nothing was sent"}.`);
   if (!dryRun) output.line(`  digest  ${plan.digest}`);
   if (calls.length === 0) output.line(changesNothing);
   else if (!dryRun) for (const line of nextCommands(plan.owner.kind, file, chain.network)) output.line(line);

@@ -49,6 +49,8 @@ export interface ExecuteCallsParameters {
   readonly plan?: PlanRequest | undefined;
   /** What the ledger records. @default a change that an owner makes */
   readonly purpose?: "batch" | "timelock" | undefined;
+  /** Whether the task has sent a transaction before. The output then does not say that nothing was sent. */
+  readonly hasPaid?: boolean | undefined;
 }
 
 /** The results of the calls, for `--json`. */
@@ -73,19 +75,27 @@ export interface CarriedOut extends Omit<BatchResult, "calls"> {
 export async function executeCalls(
   io: TaskIo,
   chain: ConnectedChain & Signing,
-  { calls, signer, batch, allowNoEffect, dryRun = false, plan: request, ...other }: ExecuteCallsParameters,
+  { calls, signer, batch, allowNoEffect, dryRun = false, plan: request, hasPaid, ...other }: ExecuteCallsParameters,
 ): Promise<CarriedOut | PreparedForSafe | PlannedCalls | WrittenPlan> {
   const delivery = chooseSendMode(parseBatch(batch), signer);
   io.output.line(`On ${chain.network}, chain ${chain.chainId}:`);
   for (const { description, to } of calls) io.output.line(`  ${description}, on ${to}`);
   if (request !== undefined)
-    return (await import("./write-plan.ts")).writePlan(io, chain, { ...request, calls, signer, allowNoEffect, dryRun });
+    return (await import("./write-plan.ts")).writePlan(io, chain, {
+      ...request,
+      calls,
+      signer,
+      allowNoEffect,
+      dryRun,
+      hasPaid,
+    });
   if (delivery.kind === "prepare")
     return (await import("./prepare-for-safe.ts")).prepareForSafe(io, chain, {
       ...delivery,
       calls,
       allowNoEffect,
       dryRun,
+      hasPaid,
     });
   const purpose = { kind: other.purpose ?? "batch" };
   const names = [...new Set(calls.map(({ functionName }) => functionName))].join(" and ");
@@ -165,6 +175,8 @@ export interface ChangeAppParameters {
   readonly reasonOf?: PlanRequest["reasonOf"];
   /** For the plan of an upgrade: the code that was examined. */
   readonly upgrade?: PlanRequest["upgrade"];
+  /** As in executeCalls. */
+  readonly hasPaid?: boolean | undefined;
 }
 
 /**
@@ -177,7 +189,7 @@ export interface ChangeAppParameters {
 export async function changeApp(
   io: TaskIo,
   args: Omit<ChangeAppArguments, "accept"> & OutputArguments,
-  { app, calls: unordered, accepted, guard, reasonOf, upgrade }: ChangeAppParameters,
+  { app, calls: unordered, accepted, guard, reasonOf, upgrade, hasPaid }: ChangeAppParameters,
 ): Promise<TaskOutcome> {
   const { batch, dryRun } = args;
   const plan = planRequestOf(args, { appId: app.appId, accepted, reasonOf, upgrade });
@@ -188,7 +200,8 @@ export async function changeApp(
   const { owner } = requireApp(status, appId);
   const { findings, contracts } = await lintBeforeWrite(io, app, { accepted, status, calls });
   await guard?.();
-  const carriedOut = await executeCalls(io, app, { calls, signer: owner, batch, allowNoEffect, dryRun, plan });
+  const sending = { batch, allowNoEffect, dryRun, plan, hasPaid };
+  const carriedOut = await executeCalls(io, app, { calls, signer: owner, ...sending });
   return { result: { appId, chainId, ...reportGenerations(contracts), ...carriedOut, findings } };
 }
 

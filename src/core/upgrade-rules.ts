@@ -69,9 +69,10 @@ export function objectToImplementation(
   if (address.toLowerCase() === app.address.toLowerCase())
     return only("same-address", `${address} is the app itself, not an implementation.`);
   if (!facts.hasCode) return only("no-code", `There is no code at ${address}.`);
+  if (facts.isKms || address.toLowerCase() === kms.address.toLowerCase())
+    return only("is-kms", `${address} answers like a DstackKms. It is no implementation of an app.`);
   if (facts.isProxy)
     return only("is-proxy", `${address} is a proxy itself. Give the implementation that stands behind it.`);
-  if (facts.isKms) return only("is-kms", `${address} answers like a DstackKms. It is no implementation of an app.`);
   const objections: UpgradeObjection[] = [];
   const object = (rule: UpgradeRule, problem: string) => void objections.push({ rule, problem });
   if (facts.proxiableUuid === undefined)

@@ -11,7 +11,7 @@ import { implementationOf } from "../../../../../src/core/contract-deployment.ts
 import { parseAppId, parseComposeHash, parseDeviceId } from "../../../../../src/core/ids.ts";
 import { devAccount, devPrivateKey } from "../../../../../src/world/chain/client.ts";
 import { startWorld, type World } from "../../../../../src/world/start-world.ts";
-import { deploySafe, executeSafe } from "../../../../support/chain/deploy-owner-contracts.ts";
+import { deploySafe, deployTimelock, executeSafe } from "../../../../support/chain/deploy-owner-contracts.ts";
 import { deployBehindProxy, deployCompiled } from "../../../../support/chain/upgrade-to.ts";
 import { projectOf, runTask, type TaskRun } from "../../../../support/hardhat/run-task.ts";
 import { sendJson, startServer } from "../../../../support/update/http-server.ts";
@@ -126,6 +126,42 @@ describe("dstack app upgrade", () => {
     expect(again.json()).to.deep.include({ outcome: "unchanged" });
   });
 
+  // First of the tests that deploy this contract.
+  it("plans the upgrade of a Safe's app, after the implementation is deployed", async () => {
+    const safe = await deploySafe(world.ownerClient, { payer: world.owner, owners: [owner], threshold: 1 });
+    const app = await deployBehindProxy(world.ownerClient, {
+      contract: "DstackApp",
+      args: [safe, false, false, false, deviceId, composeHash],
+    });
+    const plan = join(directory, "safe.json");
+    const told = await run({
+      app,
+      contract: "ReinitializedApp",
+      initialize: 'initializeLabel("main")',
+      plan,
+      json: false,
+    });
+    expect(told.exitCode, told.stdout).to.equal(0);
+    expect(told.stdout)
+      .to.include("Its calls were not sent.")
+      .and.match(
+        /^The implementation was deployed and paid: 0x\w{40}\n {2}transaction {2}0x\w{64} \([\d,]+ gas, [\d.]+ (?:ETH|gwei)\)$/m,
+      )
+      .and.not.include("Nothing was sent");
+    const call = JSON.parse(await readFile(plan, "utf8")).changes[0].call;
+    const upgradeAbi = parseAbi(["function upgradeToAndCall(address implementation, bytes data)"]);
+    const { args } = decodeFunctionData({ abi: upgradeAbi, data: call.data });
+    expect(args[1]).to.equal(
+      encodeFunctionData({ abi: parseAbi(["function initializeLabel(string label)"]), args: ["main"] }),
+    );
+    expect(call.description).to.include(args[1].slice(0, 10));
+    const by = await labelAfterSafe(app, safe, call.data);
+    expect(by).to.equal("main");
+    const verified = await runTask(hre, ["safe", "verify"], { file: plan, json: true });
+    expect(verified.exitCode, verified.stdout).to.equal(0);
+    expect(verified.json<{ comparedAnswers: number }>().comparedAnswers).to.be.greaterThan(5);
+  });
+
   it("refuses what an implementation must not be", async () => {
     const app = await newApp();
     const { kms, appImplementation } = world.contracts;
@@ -134,7 +170,7 @@ describe("dstack app upgrade", () => {
       [nothing, ["no-code"]],
       [app, ["same-address"]],
       [await newApp(), ["is-proxy"]],
-      [kms, ["is-proxy"]],
+      [kms, ["is-kms"]],
       [await deploy("DstackKms"), ["is-kms"]],
       [await deploy("NotUupsImplementation"), ["not-uups", "no-app-auth", "no-app-auth"]],
       [await deploy("ForeignSlotImplementation"), ["wrong-uuid", "no-app-auth"]],
@@ -148,6 +184,7 @@ describe("dstack app upgrade", () => {
     for (const [implementation, rules] of cases) {
       const refused = await refusal({ app, implementation });
       expect(refused.rules, refused.message).to.include.members([...rules]);
+      if (/^(?:no-code|same-address|is-)/.test(rules[0] ?? "")) expect(refused.rules).to.deep.equal(rules);
       expect(refused.code).to.equal("DSTK-1104");
     }
     expect(await implementationBehind(app)).to.not.equal(appImplementation.toLowerCase());
@@ -253,7 +290,11 @@ describe("dstack app upgrade", () => {
     expect(await implementationBehind(app)).to.not.equal(implementation.toLowerCase());
     const applied = await planTask("apply", file);
     expect(applied.exitCode, applied.stdout).to.equal(0);
+    expect(applied.json<{ comparedAnswers: number }>().comparedAnswers).to.be.greaterThan(5);
     expect(await implementationBehind(app)).to.equal(implementation.toLowerCase());
+    const again = await planTask("apply", file);
+    expect(again.json()).to.deep.include({ outcome: "applied" });
+    expect(again.json<{ comparedAnswers: number }>().comparedAnswers).to.be.greaterThan(5);
 
     const later = await newApp();
     const written = await run({ app: later, implementation, plan: overtaken });
@@ -264,24 +305,23 @@ describe("dstack app upgrade", () => {
     expect(checked.stdout).to.include("The app runs ");
   });
 
-  it("plans the upgrade of a Safe's app, after the implementation is deployed", async () => {
-    const safe = await deploySafe(world.ownerClient, { payer: world.owner, owners: [owner], threshold: 1 });
+  it("upgrades the app of a timelock after its delay, and compares its answers", async () => {
+    const timelock = await deployTimelock(world.ownerClient, world.owner, 60n);
     const app = await deployBehindProxy(world.ownerClient, {
       contract: "DstackApp",
-      args: [safe, false, false, false, deviceId, composeHash],
+      args: [timelock, false, false, false, deviceId, composeHash],
     });
-    const plan = join(directory, "safe.json");
-    const told = await run({ app, contract: "ReinitializedApp", initialize: 'initializeLabel("main")', plan });
-    expect(told.exitCode, told.stdout).to.equal(0);
-    const call = JSON.parse(await readFile(plan, "utf8")).changes[0].call;
-    const upgradeAbi = parseAbi(["function upgradeToAndCall(address implementation, bytes data)"]);
-    const { args } = decodeFunctionData({ abi: upgradeAbi, data: call.data });
-    expect(args[1]).to.equal(
-      encodeFunctionData({ abi: parseAbi(["function initializeLabel(string label)"]), args: ["main"] }),
-    );
-    expect(call.description).to.include(args[1].slice(0, 10));
-    const by = await labelAfterSafe(app, safe, call.data);
-    expect(by).to.equal("main");
+    const [file, implementation] = [join(directory, "timelock.json"), await deploy("DstackApp")];
+    const written = await run({ app, implementation, plan: file });
+    expect(written.exitCode, written.stdout).to.equal(0);
+    const ofTimelock = (task: string) => runTask(hre, ["timelock", task], { file, json: true, yes: true });
+    expect((await ofTimelock("schedule")).exitCode).to.equal(0);
+    await world.advance(120);
+    const executed = await ofTimelock("execute");
+    expect(executed.exitCode, executed.stdout).to.equal(0);
+    expect(executed.json()).to.deep.include({ outcome: "executed" });
+    expect(executed.json<{ comparedAnswers: number }>().comparedAnswers).to.be.greaterThan(5);
+    expect(await implementationBehind(app)).to.equal(implementation.toLowerCase());
   });
 
   it("says if the endpoint cannot simulate an upgrade, and goes on if that is accepted by name", async () => {
@@ -326,6 +366,15 @@ describe("dstack app upgrade", () => {
       const told = await upgrade({ accept: "unsimulated-upgrade" });
       expect(told.exitCode, told.stdout).to.equal(0);
       expect(await implementationBehind(app)).to.equal(implementation.toLowerCase());
+
+      // An upgrade that loses the policy is found after its execution, whichever account executes its plan.
+      const plan = join(directory, "unsimulated.json");
+      const bad = { app: await newApp(), implementation: await deploy("ShiftedApp"), plan };
+      const planned = await upgrade({ ...bad, accept: "unsimulated-upgrade,unproven-layout" });
+      expect(planned.exitCode, planned.stdout).to.equal(0);
+      const applied = await runTask(hre, ["plan", "apply"], { file: plan, json: true, yes: true });
+      expect(applied.exitCode, applied.stdout).to.equal(3);
+      expect(applied.json<Failed>().error).to.include({ code: "DSTK-2019" });
     } finally {
       await server.close();
     }
