@@ -36,11 +36,11 @@ export class Operators {
   }
 
   /** Executes a plan as its owners do it: with their keys, their signatures and their delays. */
-  async execute(owner: OwnerKind, file: string): Promise<void> {
+  async execute(owner: OwnerKind, file: string, { batch = "none" }: { readonly batch?: string } = {}): Promise<void> {
     const own = { ledger: `${file}.sqlite`, yes: true };
     switch (owner) {
       case "key":
-        await this.run("owner", "plan apply", { file, batch: "none", ...own, store: ":memory:" });
+        await this.run("owner", "plan apply", { file, batch, ...own, store: ":memory:" });
         return;
       case "safe":
         return this.#executeInSafe(file);
