@@ -310,9 +310,10 @@ const order: readonly LintSeverity[] = ["error", "warning", "note"];
 
 /** Judges the new owner and every account behind it. What is wrong with one of those alone is only a warning. */
 export function judgeOwner(examination: Omit<OwnerExamination, "findings">): readonly LintFinding[] {
-  const { newOwner } = examination;
+  const { newOwner, owner } = examination;
+  const role = isAddressEqual(newOwner.address, owner) ? "owner" : "new owner";
   const accounts = [
-    { account: newOwner, name: `The new owner ${newOwner.address}`, isNewOwner: true },
+    { account: newOwner, name: `The ${role} ${newOwner.address}`, isNewOwner: true },
     ...behind(newOwner),
   ];
   const findings = ownerRules.flatMap(({ name: rule, severity, advice, check }) =>

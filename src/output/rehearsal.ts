@@ -130,8 +130,9 @@ function formatAge(seconds: bigint): string {
 function phaseOf({ title, changes, execution: { steps, failure, proofs }, isLive }: RehearsedPhase): Section {
   const taken = steps.map((step) => describeStep(step, changes));
   const made = new Set(steps.flatMap((step) => (step.kind === "transaction" ? step.calls : [])));
-  const left = changes.filter(({ description }) => !made.has(description));
   const isProven = failure === undefined && proofs.length > 0 && proofs.every(({ kind }) => kind === "applied");
+  // A timelock makes the calls inside one of its own.
+  const left = isProven ? [] : changes.filter(({ description }) => !made.has(description));
   return {
     title: `${title}${isLive ? "" : " (a trial, not a part of the live change)"}`,
     numbered: failure === undefined ? taken : [...taken, [`STOPPED: ${failure.message}`]],

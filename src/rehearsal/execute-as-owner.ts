@@ -1,7 +1,8 @@
 import type { Address } from "viem";
 import { type ReadOwnerReturnType, readOwner } from "../chain/read-owner.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
-import { InvalidArgumentError, isDstackError } from "../errors/index.ts";
+import { InvalidArgumentError, isDstackError, LintRefusedError } from "../errors/index.ts";
+import { examineOwner } from "../governance/examine-owner.ts";
 import { contractsOf, type ExecutionVerdict, proveExecution } from "../governance/prove-execution.ts";
 import type { ChangePlan } from "../plans/change-plan.ts";
 import type { LocalChainClient } from "../world/chain/client.ts";
@@ -86,6 +87,7 @@ export async function executeAsOwner(
   };
   const failure = await attempt(calls, async () => {
     const owner = await readOwner(client, { address: plan.owner.address });
+    await requireAble(context, owner);
     if (calls.length > 0) await ways[plan.owner.kind](context, owner);
   });
   const { funded } = impersonation;
@@ -106,6 +108,25 @@ async function attempt(calls: readonly OwnerCall[], work: () => Promise<void>): 
     const { message, code, nextStep } = error;
     return { message, code, nextStep, calls: calls.map(({ description }) => description) };
   }
+}
+
+/**
+ * An impersonated account can make every call. So whether the real one can is found out first.
+ *
+ * @throws LintRefusedError if it cannot, RpcUnavailableError
+ */
+async function requireAble(
+  { client, calls, signal }: ExecutionContext,
+  { address, kind }: ReadOwnerReturnType,
+): Promise<void> {
+  // Who may act in a timelock is found out where it acts.
+  const owned = calls.find(({ contract }) => contract !== "timelock");
+  if (owned === undefined || (kind !== "safe" && kind !== "contract")) return;
+  const { newOwner, findings } = await examineOwner(client, { contract: owned.to, newOwner: address, signal });
+  if (newOwner.ability !== "unable") return;
+  const advice = `No account can make calls of ${address} any more. What must change there needs a new contract.`;
+  const errors = findings.filter(({ severity }) => severity === "error").map((finding) => ({ ...finding, advice }));
+  throw new LintRefusedError(errors, { canAccept: false });
 }
 
 async function executeAsSafe(context: ExecutionContext, owner: ReadOwnerReturnType): Promise<void> {

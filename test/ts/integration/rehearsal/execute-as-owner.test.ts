@@ -6,6 +6,7 @@ import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { readOwner } from "../../../../src/chain/read-owner.ts";
 import { memoryLedger } from "../../../../src/chain/transactions/ledger.ts";
 import { waitForReceipt } from "../../../../src/chain/transactions/receipt.ts";
+import { batchExecutorAddress, deterministicDeployer } from "../../../../src/core/batch-executor.ts";
 import { deployedApp } from "../../../../src/core/events.ts";
 import { type AppId, type ComposeHash, parseComposeHash, parseDeviceId } from "../../../../src/core/ids.ts";
 import { addComposeHashCall, type OwnerCall, removeComposeHashCall } from "../../../../src/core/owner-calls.ts";
@@ -236,11 +237,21 @@ describe("a plan that is executed as its real owner, without a key", () => {
   });
 
   it("impersonates any other contract itself, and says that", async () => {
-    const contract = world.contracts.kms;
+    const contract = batchExecutorAddress;
     const appId = await deployFor(contract);
     const execution = await rehearse(await planOf(appId, contract));
     await expectExecuted(appId, execution);
     expect(execution.deviations.join(" ")).to.include(`The owner ${contract} is a contract`);
+  });
+
+  it("tells that an owner can make no call, which an impersonated account could", async () => {
+    for (const contract of [world.contracts.kms, deterministicDeployer]) {
+      const appId = await deployFor(contract);
+      const { failure, steps } = await rehearse(await planOf(appId, contract));
+      expect(failure?.message).to.match(new RegExp(`^The owner ${contract} is a `, "i"));
+      expect(failure?.nextStep).to.include("No account can make calls of");
+      expect(steps).to.deep.equal([]);
+    }
   });
 
   it("has a call that reverts as its result, with the calls that went before it", async () => {
