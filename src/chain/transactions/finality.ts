@@ -17,7 +17,7 @@ import { followTransaction } from "./follow.ts";
 import type { Ended, FollowContext, FollowSettings } from "./follow-context.ts";
 import type { LedgerTransaction } from "./ledger-records.ts";
 import { recordEnd } from "./outcome.ts";
-import { readReceipt } from "./receipt.ts";
+import { isBlockOnChain, readReceipt } from "./receipt.ts";
 import type { SenderParameters } from "./sender-parameters.ts";
 
 /** A mined transaction with its receipt. */
@@ -72,7 +72,10 @@ export async function waitForFinality(
     const newest = newestOf(mined);
     taggedBlock = await tag.read();
     const isReached = tag.hasReached(newest.blockNumber);
-    if (!(await isElsewhere(context, newest))) return isReached ? mined : undefined;
+    if (!(await isElsewhere(context, newest))) {
+      if (isReached) await requireOnChain(context, newest);
+      return isReached ? mined : undefined;
+    }
     mined = await Promise.all(mined.map((one) => keepMined(context, one)));
     return undefined;
   };
@@ -140,7 +143,7 @@ export async function waitForStage(
   );
   settings.onEvent?.({ kind: "final", tag: until, blockNumber });
   const receipt = await readReceipt(client, parseTransactionHash(transactionHash));
-  return receipt?.blockHash === blockHash;
+  return receipt?.blockHash === blockHash && (await isBlockOnChain(client, receipt));
 }
 
 function isMined(ended: Ended): ended is Mined {
@@ -160,6 +163,12 @@ async function isElsewhere(context: FollowContext, seen: TransactionReceipt): Pr
   // An endpoint that is behind does not know the block at all.
   const block = await findBlock(context, seen.blockNumber);
   return block !== undefined && block.hash !== seen.blockHash;
+}
+
+/** A cache before a node may return the receipt of a block that left the chain. It proves no stage. */
+async function requireOnChain({ client }: FollowContext, receipt: TransactionReceipt): Promise<void> {
+  if (await isBlockOnChain(client, receipt)) return;
+  throw new RpcUnavailableError(readingBlock, { said: `block ${receipt.blockNumber} of its receipt left the chain` });
 }
 
 async function findBlock({ client }: FollowContext, blockNumber: bigint) {

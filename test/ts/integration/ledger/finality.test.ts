@@ -263,6 +263,27 @@ describe("the stage of a transaction", () => {
         composeHashAllowed: false,
       });
     });
+
+    it("is not reached by the receipt of a block that left the chain, which a cache still returns", async () => {
+      const ledger = memoryLedger();
+      const receipts = new Map<string, unknown>();
+      const reorganise = reorganisingBeforeSafe({ ask });
+      const intercept: Intercept = async (request, pass) => {
+        if (request.method !== "eth_getTransactionReceipt") return reorganise(request, pass);
+        const key = String(request.params?.[0]);
+        const receipt = receipts.get(key) ?? (await pass());
+        if (receipt !== null) receipts.set(key, receipt);
+        return receipt;
+      };
+      const { client } = interceptedClient(connection, { intercept });
+      const { owner: account } = dstack;
+      const times = { typicalFinalityMs: 1_000, finalityTimeoutMs: 200 };
+      const parameters = { calls: [callOf(1)], account, ledger, until: "safe", mode: "none", ...times } as const;
+      const error = (await rejection(sendBatch(client, parameters))) as Error;
+      expect(error, String(error)).to.be.instanceOf(Error);
+      expect(String(error.cause ?? error)).to.include("left the chain");
+      expect(ledger.transactions().map(({ finality }) => finality)).to.not.include("safe");
+    });
   });
 
   describe("by default", () => {
