@@ -30,7 +30,7 @@ export interface CommandHost {
    *
    * @throws InvalidArgumentError if it is no HTTP endpoint, or needs headers
    */
-  readonly readEndpoint: (fallback?: string) => Promise<{ readonly network: string; readonly url: string }>;
+  readonly readEndpoint: (fallback?: string) => Promise<{ readonly url: string }>;
   /**
    * The account that signs and pays.
    *

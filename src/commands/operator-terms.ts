@@ -18,6 +18,7 @@ export const operatorTerms: Readonly<Record<string, string | ((value: string) =>
   adopt: "--adopt",
   addDevice: (value) => `npx hardhat dstack device add ${value.replace(" on ", " --app ")}`,
   addComposeHash: (value) => `npx hardhat dstack hash add ${value.replace(" on ", " --app ")}`,
+  allowDelegation: "--batch auto:delegate",
   apiKey: "dstack.safe.apiKey or DSTACK_SAFE_API_KEY",
   appId: "--app (or dstack.apps)",
   blockTimeMs: "--block-time",

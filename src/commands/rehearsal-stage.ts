@@ -11,12 +11,13 @@ import { readFees } from "../chain/transactions/fees.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
 import { batchExecutorAddress } from "../core/batch-executor.ts";
 import type { AppId } from "../core/ids.ts";
+import { cleanText } from "../core/text.ts";
 import { InvalidArgumentError, SignerRequiredError } from "../errors/index.ts";
 import type { RehearsalStage } from "../rehearsal/rehearse.ts";
 import type { ForkedChain } from "../rehearsal/report.ts";
 import { readBaseFeeAt } from "../rehearsal/step.ts";
 import { type AdoptedCvms, parseAdoptedCvms } from "../world/adopted-cvms.ts";
-import { type RpcRecording, recordRpc, replayRpc } from "../world/chain/rpc-recording.ts";
+import { type ForkSource, openForkSource, type RpcRecording } from "../world/chain/rpc-recording.ts";
 import { readAdoptedCvms } from "../world/read-adopted-cvms.ts";
 import { startWorld, type World } from "../world/start-world.ts";
 import { Teardown } from "../world/teardown.ts";
@@ -58,6 +59,8 @@ export interface OpenStage extends RehearsalStage {
   readonly kms: Address | undefined;
   /** A folder that `close` removes. */
   readonly folder: string;
+  /** Does work on the stage. @throws the signal's reason, InvalidArgumentError as soon as a recording lacks an answer */
+  readonly run: <Result>(work: () => Promise<Result>) => Promise<Result>;
   readonly close: () => Promise<void>;
 }
 
@@ -74,31 +77,35 @@ export async function openStage(
   const { signal } = io;
   const teardown = new Teardown();
   try {
-    const { url, network, recording } = await openEndpoint(args, host, wanted);
+    const { forkUrl: url = "", network, recording } = await openEndpoint(args, host, wanted);
     if (recording !== undefined) teardown.add(() => recording.close());
+    const run: OpenStage["run"] = (work) => whileAnswered({ recording, signal }, work);
     const live = createClient({ transport: httpEndpoint(url, { signal }) });
-    const chain = await readForkedChain(live, { args, network });
-    const adopt = await findCvms({ args, appId, cloud, signal });
-    const kms = await findKmsOf(io, host, { args, adopt, live: { client: live, chainId: chain.chainId } });
-    io.output.detail("fork", `block ${chain.blockNumber} of chain ${chain.chainId}`);
-    const world = await startWorld({
-      ...{ forkUrl: url, forkBlock: chain.blockNumber, cvms: false, signal },
-      ...(kms !== undefined && { kms }),
-      ...(adopt !== undefined && { adopt }),
-      cloud: { rolloverMs: 1 },
+    const opened = await run(async () => {
+      const chain = await readForkedChain(live, { args, network });
+      const adopt = await findCvms({ args, appId, cloud, signal });
+      const kms = await findKmsOf(io, host, { args, adopt, live: { client: live, chainId: chain.chainId } });
+      io.output.detail("fork", `block ${chain.blockNumber} of chain ${chain.chainId}`);
+      const world = await startWorld({
+        ...{ forkUrl: url, forkBlock: chain.blockNumber, cvms: false, signal },
+        ...(kms !== undefined && { kms }),
+        ...(adopt !== undefined && { adopt }),
+        cloud: { rolloverMs: 1 },
+      });
+      teardown.add(() => world.close());
+      const { client } = world.chain;
+      await removeHelpers(client, chain.blockNumber);
+      const baseFeePerGas = await readBaseFeeAt(client, chain.blockNumber);
+      const { maxPriorityFeePerGas: priorityFeePerGas } = await readFees(live);
+      return { chain, kms, world, client, fees: { baseFeePerGas, priorityFeePerGas } };
     });
-    teardown.add(() => world.close());
-    const { client } = world.chain;
-    await removeHelpers(client, chain.blockNumber);
-    const baseFeePerGas = await readBaseFeeAt(client, chain.blockNumber);
-    const { maxPriorityFeePerGas: priorityFeePerGas } = await readFees(live);
     const folder = await mkdtemp(join(tmpdir(), "dstack-rehearsal-"));
     teardown.add(() => rm(folder, { recursive: true, force: true }));
+    const { world } = opened;
     return {
-      ...{ world, kms, folder, client, chain, cloud: world.cloudClient },
+      ...{ ...opened, run, folder, cloud: world.cloudClient },
       whenIdle: () => world.cloud.whenIdle(),
       advance: (seconds) => world.advance(seconds),
-      fees: { baseFeePerGas, priorityFeePerGas },
       close: () => teardown.run(),
     };
   } catch (error) {
@@ -127,32 +134,54 @@ async function readForkedChain(
   return { chainId, network, blockNumber: number, blockHash: hash, blockTime: timestamp, ageSeconds };
 }
 
-interface Endpoint {
-  readonly url: string;
-  readonly network: string;
-  readonly recording: RpcRecording | undefined;
+const lookEveryMs = 200;
+
+/**
+ * Does work until the user stops it, or a recording lacks an answer. Readers repeat a question that an endpoint does not
+ * answer, for a long time, and a recording never will.
+ */
+async function whileAnswered<Result>(
+  { recording, signal }: { readonly recording: RpcRecording | undefined; readonly signal: AbortSignal },
+  work: () => Promise<Result>,
+): Promise<Result> {
+  signal.throwIfAborted();
+  let end: (reason: unknown) => void = () => {};
+  const ended = new Promise<never>((_, reject) => {
+    end = reject;
+  });
+  const stop = () => end(signal.reason);
+  signal.addEventListener("abort", stop);
+  const timer = setInterval(() => {
+    const [question] = recording?.missing() ?? [];
+    if (question !== undefined) end(noAnswer(question));
+  }, lookEveryMs);
+  return Promise.race([work(), ended]).finally(() => {
+    clearInterval(timer);
+    signal.removeEventListener("abort", stop);
+  });
 }
 
-/** @throws InvalidArgumentError */
+function noAnswer(question: string): InvalidArgumentError {
+  return new InvalidArgumentError(`The recording has no answer to ${cleanText(question, 200)}.`, {
+    nextStep: "Nothing was sent. Record the same rehearsal again, with --record and the endpoint.",
+    context: { question },
+  });
+}
+
+/** The endpoint of the live chain, or a recording in its place. @throws InvalidArgumentError */
 async function openEndpoint(
   { rpc, record, offline }: StageArguments,
   host: CommandHost,
   wanted: string | undefined,
-): Promise<Endpoint> {
-  const named = host.namedNetwork ?? wanted;
-  if (offline !== undefined) {
-    if (record !== undefined || rpc !== undefined)
-      throw new InvalidArgumentError("--offline repeats a recording, so it takes neither --rpc nor --record.", {
-        nextStep: "Give --offline alone.",
-      });
-    const recording = await replayRpc({ file: offline });
-    return { url: recording.url, network: named ?? "default", recording };
-  }
-  const { url, network } =
-    rpc === undefined ? await host.readEndpoint(wanted) : { url: parseUrl(rpc), network: named ?? "default" };
-  if (record === undefined) return { url, network, recording: undefined };
-  const recording = await recordRpc({ url, file: record });
-  return { url: recording.url, network, recording };
+): Promise<ForkSource & { readonly network: string }> {
+  const network = host.namedNetwork ?? wanted ?? "default";
+  if (offline !== undefined && (record !== undefined || rpc !== undefined))
+    throw new InvalidArgumentError("--offline repeats a recording, so it takes neither --rpc nor --record.", {
+      nextStep: "Give --offline without them.",
+    });
+  if (offline !== undefined) return { network, ...(await openForkSource({ replay: offline })) };
+  const forkUrl = rpc === undefined ? (await host.readEndpoint(wanted)).url : parseUrl(rpc);
+  return { network, ...(await openForkSource({ forkUrl, record })) };
 }
 
 function parseUrl(raw: string): string {

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { Writable } from "node:stream";
-import type { Address } from "viem";
+import { type Address, getAddress } from "viem";
 import { parseAddress } from "../chain/client.ts";
 import { readOwnership } from "../chain/read-app.ts";
 import { type ReadOwnerReturnType, readOwner } from "../chain/read-owner.ts";
@@ -68,45 +68,61 @@ async function rehearseTask(
   io: TaskIo,
   host: CommandHost,
   args: RehearseArguments,
-  { subject, target, work, next }: RehearsedTask,
+  task: RehearsedTask,
 ): Promise<TaskOutcome> {
   if (args.markdown !== undefined) await requireReplaceable(args.markdown);
-  const batch = keyBatchOf(args, host);
-  const proposer = args.proposer === undefined ? undefined : parseAddress("The proposer", args.proposer);
   const cloud = args.offline === undefined ? await connectCloud(host) : undefined;
-  const { appId, network } = await findApp(host, { target, cloud });
+  const { appId, network } = await findApp(host, { target: task.target, cloud });
   const stage = await openStage(io, host, { args, appId, network, cloud });
   try {
-    const owner = await readOwner(stage.client, { address: await readOwnerAddress(stage, { appId, target }) });
-    const rehearsing: Rehearsing = {
-      ...{ stage, io: quietIo(io), changing: rehearsalHost(host, stage) },
-      planning: rehearsalHost(host, stage, cloud === undefined ? {} : { cloud: host.settings.cloud }),
-      execute: (plan, phase = {}) => {
-        io.signal.throwIfAborted();
-        const onStep = ({ what }: { readonly what: string }) => io.output.step("rehearsed", what);
-        return rehearsePhase(stage, { ...phase, plan, batch, proposer, onStep, signal: io.signal });
-      },
-    };
-    const report = inOperatorTerms(
-      await rehearse(stage, {
-        ...{ subject, appId, kms: stage.kms, owner },
-        listCvms: async () => (appId === undefined ? [] : listCvms(stage.cloud, appId)),
-        work: () => work(rehearsing),
-      }),
+    const report = await stage.run(() =>
+      makeReport(io, host, args, { task, stage, appId, hasCloud: cloud !== undefined }),
     );
-    const shown = {
-      report,
-      next: report.verdict === "go" ? liveCommands(host, stage, next(kindOf(owner), report)) : [],
-    };
+    const next = report.verdict === "go" ? liveCommands(host, stage, task.next(kindOf(report.owner), report)) : [];
+    const shown = { report, next };
     if (args.markdown !== undefined) await writeWholeFile(resolve(args.markdown), formatRehearsalMarkdown(shown));
     return {
-      result: { ...report, next: shown.next },
+      result: { ...report, next },
       show: (output) => showRehearsal(output, shown),
       exitCode: report.verdict === "go" ? 0 : noGo,
     };
   } finally {
     await stage.close();
   }
+}
+
+interface MakeReportParameters {
+  readonly task: RehearsedTask;
+  readonly stage: OpenStage;
+  readonly appId: AppId | undefined;
+  /** Whether the cloud of the configuration can be read. */
+  readonly hasCloud: boolean;
+}
+
+async function makeReport(
+  io: TaskIo,
+  host: CommandHost,
+  args: RehearseArguments,
+  { task: { subject, target, work }, stage, appId, hasCloud }: MakeReportParameters,
+): Promise<RehearsalReport> {
+  const batch = keyBatchOf(args, host);
+  const proposer = args.proposer === undefined ? undefined : parseAddress("The proposer", args.proposer);
+  const owner = await readOwner(stage.client, { address: await readOwnerAddress(stage, { appId, target }) });
+  const rehearsing: Rehearsing = {
+    ...{ stage, io: quietIo(io), changing: rehearsalHost(host, stage) },
+    planning: rehearsalHost(host, stage, hasCloud ? { cloud: host.settings.cloud } : {}),
+    execute: (plan, phase = {}) => {
+      io.signal.throwIfAborted();
+      const onStep = ({ what }: { readonly what: string }) => io.output.step("rehearsed", what);
+      return rehearsePhase(stage, { ...phase, plan, batch, proposer, onStep, signal: io.signal });
+    },
+  };
+  const report = await rehearse(stage, {
+    ...{ subject, appId, kms: stage.kms, owner },
+    listCvms: async () => (appId === undefined ? [] : listCvms(stage.cloud, appId)),
+    work: () => work(rehearsing),
+  });
+  return inOperatorTerms(report);
 }
 
 function liveCommands({ namedNetwork }: CommandHost, { chain }: OpenStage, commands: readonly string[]) {
@@ -137,7 +153,7 @@ async function readOwnerAddress(
   { client }: OpenStage,
   { appId, target }: Target & { readonly appId: AppId | undefined },
 ): Promise<Address> {
-  if (isPlan(target)) return target.owner.address;
+  if (isPlan(target)) return getAddress(target.owner.address);
   if (appId === undefined) throw new TypeError("A task that is no plan is about an app.");
   return (await readOwnership(client, { appId })).owner;
 }
@@ -165,7 +181,11 @@ function inOperatorTerms(report: RehearsalReport): RehearsalReport {
     ...reason,
     ...(nextStep !== undefined && { nextStep: toOperatorTerms(nextStep) }),
   }));
-  return { ...report, reasons };
+  const phases = report.phases.map(({ execution, ...phase }) => ({
+    ...phase,
+    execution: { ...execution, deviations: execution.deviations.map(toOperatorTerms) },
+  }));
+  return { ...report, reasons, phases };
 }
 
 /** Errors about the command line, a file or the access. They say nothing about the change. */

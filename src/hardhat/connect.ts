@@ -207,7 +207,7 @@ export async function connectChain(
 async function readEndpoint(
   { config, globalOptions }: Pick<HardhatRuntimeEnvironment, "config" | "globalOptions">,
   fallback: string | undefined,
-): Promise<{ readonly network: string; readonly url: string }> {
+): Promise<{ readonly url: string }> {
   const network = globalOptions.network ?? fallback ?? "default";
   const chosen = config.networks[network];
   const nextStep = "Give the endpoint with --rpc URL, or --network with the name of an HTTP network.";
@@ -217,7 +217,7 @@ async function readEndpoint(
     throw new InvalidArgumentError(`The network ${network} needs HTTP headers, which a fork cannot send.`, {
       nextStep,
     });
-  return { network, url: await chosen.url.getUrl() };
+  return { url: await chosen.url.getUrl() };
 }
 
 async function connect(

@@ -27,7 +27,7 @@ export async function executeAsKey(context: ExecutionContext, { address }: ReadO
   const { delegation, offer, mode } = await planBatch(client, { calls, account, allowNoEffect: true, ...batch });
   if (offer !== undefined && mode === "none")
     deviate(
-      "The live task can send all calls in one transaction, if you let the account delegate (--batch auto:delegate). Here each call has its own.",
+      "Each call had a transaction of its own. Live, one transaction can make all of them, if the account may delegate: `allowDelegation`.",
     );
   const left = delegation === undefined ? calls : await sendDelegated(context, address, delegation);
   for (const call of left) {

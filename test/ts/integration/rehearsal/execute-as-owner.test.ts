@@ -150,7 +150,7 @@ describe("a plan that is executed as its real owner, without a key", () => {
     const execution = await rehearse(await planOf(appId, stranger), { batch: { mode: "auto" } });
     await expectExecuted(appId, execution);
     expect(transactionsOf(execution)).to.have.length(3);
-    expect(execution.deviations.join(" ")).to.include("--batch auto:delegate");
+    expect(execution.deviations.join(" ")).to.include("`allowDelegation`");
   });
 
   it("is executed by a Safe whose owners approve on the chain, at the gas of their signatures", async () => {

@@ -16,6 +16,7 @@ const layers = [
   "prune",
   "plans",
   "governance",
+  "rehearsal",
   "output",
   "world",
   "testing",
