@@ -6,8 +6,9 @@ import { readReceipt } from "../chain/transactions/receipt.ts";
 import { type AppId, type ComposeHash, parseTransactionHash, type TransactionHash } from "../core/ids.ts";
 import { addComposeHashCall, type OwnerCall, proveCalls } from "../core/owner-calls.ts";
 import { describeEvent, ownerEvents, watchedContracts } from "../core/owner-events.ts";
-import { InvalidArgumentError, ReceiptMismatchError } from "../errors/index.ts";
-import { proveExecution, requireExecution } from "../governance/prove-execution.ts";
+import { ExecutionNotProvenError, InvalidArgumentError, ReceiptMismatchError } from "../errors/index.ts";
+import { findProvenExecution } from "../governance/find-execution.ts";
+import { type ProvenExecution, proveExecution } from "../governance/prove-execution.ts";
 import type { ChangePlan } from "../plans/change-plan.ts";
 import { findExecution } from "../plans/find-execution.ts";
 import type { ConnectedApp } from "./connect-app.ts";
@@ -42,7 +43,7 @@ export function createFindTransaction(io: TaskIo, plan: PlanOfApp, source: Trans
       const isFinal = await waitForStage({ client, identity, settings }, receipt, choices);
       if (!isFinal && look < mostLooks) continue;
       final.add(transactionHash);
-      await showExecution(io, plan, { client, transactionHash, isNamed: choices.transactionHash !== undefined });
+      await requirePlanned(io, plan, { client, transactionHash, isNamed: choices.transactionHash !== undefined });
       return transactionHash;
     }
   };
@@ -56,18 +57,24 @@ interface FoundTransaction {
 }
 
 /**
- * Tells by what the owners executed the plan. A key may have sent each change alone.
+ * Proves that the owner executed exactly the plan, and tells by what. Calls that were sent one by one are proven one by
+ * one, unless the user named a transaction.
  *
- * @throws ExecutionNotProvenError if the user named a transaction that is not exactly the plan's execution
+ * @throws ExecutionNotProvenError
  */
-async function showExecution(io: TaskIo, plan: PlanOfApp, { client, transactionHash, isNamed }: FoundTransaction) {
-  if (plan.owner.kind === "key") return;
-  const verdict = isNamed
-    ? await requireExecution(client, plan, { transactionHash })
-    : await proveExecution(client, plan, { transactionHash });
-  if (verdict.kind === "refused") io.output.detail("not only the plan", verdict.message);
-  else if (verdict.safeTxHash !== undefined) io.output.detail("executed by", `Safe transaction ${verdict.safeTxHash}`);
-  else if (verdict.operationId !== undefined) io.output.detail("executed by", `operation ${verdict.operationId}`);
+async function requirePlanned(io: TaskIo, plan: PlanOfApp, { client, transactionHash, isNamed }: FoundTransaction) {
+  const isOne = isNamed && plan.owner.kind !== "key";
+  const own = await proveExecution(client, plan, { transactionHash });
+  if (own.kind === "applied") return showMaker(io, own);
+  const verdict = isOne ? own : await findProvenExecution(client, plan, { signal: io.signal });
+  if (verdict.kind === "applied") return showMaker(io, verdict);
+  const { reason, message } = verdict.kind === "refused" ? verdict : own;
+  throw new ExecutionNotProvenError(message, { reason, transactionHash });
+}
+
+function showMaker({ output }: TaskIo, { safeTxHash, operationId }: ProvenExecution): void {
+  if (safeTxHash !== undefined) output.detail("executed by", `Safe transaction ${safeTxHash}`);
+  else if (operationId !== undefined) output.detail("executed by", `operation ${operationId}`);
 }
 
 /** @throws InvalidArgumentError if the user named a transaction that did not allow the hash */

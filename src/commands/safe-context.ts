@@ -12,7 +12,7 @@ import type { SafeService } from "../governance/safe-service.ts";
 import { signerOfAccount, signerOfWallet, type TypedDataSigner } from "../governance/safe-sign.ts";
 import type { Output } from "../output/output.ts";
 import type { ChangePlan, OwnerKind } from "../plans/change-plan.ts";
-import { checkPlan } from "../plans/check-plan.ts";
+import { checkPlan, type PlanCheck } from "../plans/check-plan.ts";
 import type { CommandHost } from "./host.ts";
 import { type ConnectedPlan, connectPlan, overtakenPlan, type PlanCheckArguments } from "./plan.ts";
 import { proposalFileOf } from "./plan-progress.ts";
@@ -102,17 +102,17 @@ function parseNonce(raw: string | undefined): bigint | undefined {
 }
 
 /**
- * Checks the plan against chain and cloud. Returns the transactions by which it was executed already.
+ * Checks the plan against chain and cloud. If it was executed already, returns by what, and what was undone since.
  *
  * @throws PlanOvertakenError, and what checkPlan throws
  */
 export async function requireOpenPlan(
   { plan, chain, source }: ConnectedPlan,
   file: string,
-): Promise<readonly Hex[] | undefined> {
-  const { appliedBy, objections } = await checkPlan(chain.client, { plan, ...source });
+): Promise<(Pick<PlanCheck, "undone"> & { readonly appliedBy: readonly Hex[] }) | undefined> {
+  const { appliedBy, objections, undone } = await checkPlan(chain.client, { plan, ...source });
   if (appliedBy === undefined && objections.length > 0) throw overtakenPlan(plan, file, objections);
-  return appliedBy;
+  return appliedBy && { appliedBy, undone };
 }
 
 /**

@@ -14,9 +14,11 @@ import {
 } from "../governance/safe-execute.ts";
 import { findProposed } from "../governance/safe-find.ts";
 import { describeCalls, listValues } from "../output/format.ts";
+import { describeUndone } from "../output/plan.ts";
 import { formatResult, showPrice } from "../output/price.ts";
 import { finishPlan } from "./after-execution.ts";
 import type { Command, CommandHost } from "./host.ts";
+import { readApplied } from "./plan.ts";
 import { commandsAfter } from "./plan-progress.ts";
 import { runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { alreadyApplied } from "./safe.ts";
@@ -64,13 +66,13 @@ async function execute(io: TaskIo, args: SafeExecuteArguments, host: CommandHost
     output.line(`An earlier run recorded the execution of ${safeTxHash}. It is completed first.`);
     const resumed = await resumeSafeExecution(client, { ...sending, safeTxHash });
     if (resumed !== undefined)
-      return finish(await describeExecuted(connected, resumed, { price: null, file: args.file }), resumed);
+      return finish(await describeExecuted(io, connected, resumed, { price: null, file: args.file }), resumed);
   }
-  const appliedBy = await requireOpenPlan(connected, args.file);
-  if (appliedBy !== undefined) {
-    const transactionHashes = appliedBy.map(parseTransactionHash);
-    const applied = alreadyApplied(connected, args.file, appliedBy);
-    return args.dryRun ? applied : finishPlan(io, host, { ...connected, args, transactionHashes }, applied);
+  const applied = await requireOpenPlan(connected, args.file);
+  if (applied !== undefined) {
+    const transactionHashes = applied.appliedBy.map(parseTransactionHash);
+    const outcome = alreadyApplied(connected, args.file, applied);
+    return args.dryRun ? outcome : finishPlan(io, host, { ...connected, args, transactionHashes }, outcome);
   }
   const found = await findProposed(client, { plan, account: safeAccount, copies, queued, nonce });
   await requireUnused(connected, found);
@@ -90,7 +92,7 @@ async function execute(io: TaskIo, args: SafeExecuteArguments, host: CommandHost
   };
   try {
     const executed = await executeSafeTransaction(client, { ...sending, safeTx, confirmations, rejected, onReady });
-    return await finish(await describeExecuted(connected, executed, { price, file: args.file }), executed);
+    return await finish(await describeExecuted(io, connected, executed, { price, file: args.file }), executed);
   } catch (error) {
     if (error !== dryRun) throw error;
     const result = { ...describeSafeTransaction(connected, safeTx), outcome: "planned", price };
@@ -125,23 +127,27 @@ async function findRecordedExecutions(
 
 /** @throws ExecutionNotProvenError if the transaction did more than the plan says */
 async function describeExecuted(
-  { plan, account, calls, chain }: ConnectedSafe,
+  io: TaskIo,
+  connected: ConnectedSafe,
   { safeTxHash, transaction, receipt, isFromRecord }: ExecutedSafeTransaction,
   { price, file }: { readonly price: PriceEstimate | null; readonly file: string },
 ): Promise<TaskOutcome> {
+  const { plan, account, calls, chain } = connected;
   const { gasUsed, blockNumber } = receipt;
   const costWei = transaction.proof?.costWei ?? 0n;
   const transactionHash = parseTransactionHash(receipt.transactionHash);
   await requireExecution(chain.client, plan, { transactionHash, safeTxHash });
+  const { undone } = await readApplied(connected, io);
   return {
     result: {
       ...{ planDigest: plan.digest, outcome: "executed", safe: account.safe, chainId: account.chainId, safeTxHash },
       ...{ transactionHash, blockNumber, gasUsed, costWei, finality: transaction.finality ?? null },
-      ...{ isFromRecord, price, calls: calls.map(({ to, description }) => ({ to, description })) },
+      ...{ isFromRecord, price, undone, calls: calls.map(({ to, description }) => ({ to, description })) },
     },
     show: (output) => {
       output.step("executed", `block ${blockNumber}, ${transactionHash}`);
       output.line(`\n${formatResult(describeCalls(calls), [{ gasUsed, costWei }], listValues(calls))}`);
+      for (const line of describeUndone(undone)) output.line(line);
       for (const line of commandsAfter(plan, file, chain.network)) output.line(line);
     },
   };

@@ -6,10 +6,11 @@ import { InvalidArgumentError } from "../errors/index.ts";
 import { readSafe, type SafeAccount } from "../governance/safe-account.ts";
 import { listQueuedSafeTransactions, type QueuedSafeTransaction } from "../governance/safe-queue.ts";
 import type { Output } from "../output/output.ts";
+import { describeApplied } from "../output/plan.ts";
 import type { ChangePlan } from "../plans/change-plan.ts";
 import { type AppArguments, connectApp, requireApp } from "./connect-app.ts";
 import type { Command, CommandHost, ConnectedChain } from "./host.ts";
-import { connectPlan, type PlanCheckArguments } from "./plan.ts";
+import { type ConnectedPlan, connectPlan, type PlanCheckArguments, readApplied } from "./plan.ts";
 import { runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import type { SafeArguments } from "./safe-context.ts";
 import { openService } from "./safe-service.ts";
@@ -24,7 +25,8 @@ type Contracts = ChangePlan["contracts"];
 export const safeList: Command<SafeListArguments> = (args, host) => runTask(args, (io) => list(io, args, host));
 
 async function list(io: TaskIo, args: SafeListArguments, host: CommandHost): Promise<TaskOutcome> {
-  const { chain, account, contracts, plan } = await connect(io, args, host);
+  const connected = await connect(io, args, host);
+  const { chain, account, contracts, plan } = connected;
   const service = await openService(args, host);
   if (service === undefined) {
     throw new InvalidArgumentError("No Safe transaction service is named, and only a service lists what is queued.", {
@@ -34,13 +36,17 @@ async function list(io: TaskIo, args: SafeListArguments, host: CommandHost): Pro
   const queued = await listQueuedSafeTransactions(chain.client, service, account);
   const rows = queued.map((one) => describe(one, { account, contracts, plan }));
   const { safe, chainId, version, threshold, owners, nonce } = account;
+  const applied = connected.planned && (await readApplied(connected.planned, io));
   return {
-    result: { safe, chainId, version, threshold, owners, nonce, service: service.host, transactions: rows },
+    result: { safe, chainId, version, threshold, owners, nonce, service: service.host, transactions: rows, ...applied },
     show: (output) => {
       output.title(`Safe ${safe} on ${chain.network}, chain ${chainId}`);
       output.line(`  version ${version}, ${threshold} of ${owners.length} owners sign, next nonce ${nonce}`);
       if (rows.length === 0) output.line(`\n${service.host} has nothing that waits.`);
       for (const row of rows) show(output, row, threshold);
+      if (applied?.appliedBy === undefined || applied.appliedBy === null) return;
+      output.line();
+      for (const line of describeApplied(applied.appliedBy, applied.undone ?? [])) output.line(line);
     },
   };
 }
@@ -50,14 +56,17 @@ interface Connected {
   readonly account: SafeAccount;
   readonly contracts: Contracts;
   readonly plan: ChangePlan | undefined;
+  /** With a plan. */
+  readonly planned?: ConnectedPlan | undefined;
 }
 
 /** The Safe that a plan or an app names. */
 async function connect(io: TaskIo, args: SafeListArguments, host: CommandHost): Promise<Connected> {
   if (args.file !== "") {
-    const { plan, chain } = await connectPlan(io, args, host);
+    const planned = await connectPlan(io, args, host);
+    const { plan, chain } = planned;
     const { owner, chainId, contracts } = plan;
-    return { chain, plan, contracts, account: await readSafe(chain.client, { safe: owner.address, chainId }) };
+    return { chain, plan, planned, contracts, account: await readSafe(chain.client, { safe: owner.address, chainId }) };
   }
   const app = await connectApp(args, host);
   const { appId, client, chainId, configuredKms } = app;

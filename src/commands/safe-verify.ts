@@ -3,8 +3,10 @@ import { type FoundExecution, findProvenExecution } from "../governance/find-exe
 import { type ProvenExecution, proveExecution } from "../governance/prove-execution.ts";
 import { requireProposalOf } from "../governance/safe-find.ts";
 import { mergeProposals, type SafeProposal } from "../governance/safe-proposal.ts";
+import { describeUndone } from "../output/plan.ts";
 import { finishPlan } from "./after-execution.ts";
 import type { Command, CommandHost } from "./host.ts";
+import { type Applied, readApplied } from "./plan.ts";
 import { negativeAnswer, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { nextTask } from "./safe.ts";
 import { type ConnectedSafe, connectSafe, describeUse, type SafeArguments } from "./safe-context.ts";
@@ -30,16 +32,18 @@ async function verify(io: TaskIo, args: SafeVerifyArguments, host: CommandHost):
     named === undefined
       ? await findProvenExecution(chain.client, plan, { signal: io.signal })
       : await proveExecution(chain.client, plan, { transactionHash: parseTransactionHash(named) });
+  const { undone } = await readApplied(connected, io);
   if (verdict.kind === "applied") {
     const transactionHashes = [verdict.transactionHash];
-    return finishPlan(io, host, { ...connected, args, transactionHashes }, proven(connected, proposal, verdict));
+    const outcome = proven(connected, { proposal, verdict, undone });
+    return finishPlan(io, host, { ...connected, args, transactionHashes }, outcome);
   }
-  const { outcome, words } = await explain(connected, { args, proposal, verdict });
+  const { outcome, words } = await explain(connected, { args, proposal, verdict, undone });
   const transactionHash = verdict.kind === "refused" ? verdict.transactionHash : null;
   return {
     result: {
       ...{ planDigest: plan.digest, safe: account.safe, chainId: account.chainId, nonce: account.nonce },
-      ...{ outcome, transactionHash, words },
+      ...{ outcome, transactionHash, undone, words },
     },
     show: (output) => {
       for (const line of words) output.line(line);
@@ -48,16 +52,19 @@ async function verify(io: TaskIo, args: SafeVerifyArguments, host: CommandHost):
   };
 }
 
-function proven(
-  { plan, account, calls }: ConnectedSafe,
-  proposal: SafeProposal | undefined,
-  { transactionHash, safeTxHash, blockNumber }: ProvenExecution,
-): TaskOutcome {
+interface Proven {
+  readonly proposal: SafeProposal | undefined;
+  readonly verdict: ProvenExecution;
+  readonly undone: Applied["undone"];
+}
+
+function proven({ plan, account, calls }: ConnectedSafe, { proposal, verdict, undone }: Proven): TaskOutcome {
+  const { transactionHash, safeTxHash, blockNumber } = verdict;
   const isProposed = proposal === undefined ? null : proposal.safeTxHash === safeTxHash;
   return {
     result: {
       ...{ planDigest: plan.digest, safe: account.safe, chainId: account.chainId, outcome: "proven" },
-      ...{ transactionHash, blockNumber, safeTxHash: safeTxHash ?? null, isProposed },
+      ...{ transactionHash, blockNumber, safeTxHash: safeTxHash ?? null, isProposed, undone },
       calls: calls.map(({ to, description }) => ({ to, description })),
     },
     show: (output) => {
@@ -68,6 +75,7 @@ function proven(
       output.line(
         `  by ${safeTxHash === undefined ? "a module of the Safe" : `Safe transaction ${safeTxHash}`}${other}`,
       );
+      for (const line of describeUndone(undone)) output.line(line);
     },
   };
 }
@@ -76,20 +84,23 @@ interface Refuted {
   readonly args: SafeArguments;
   readonly proposal: SafeProposal | undefined;
   readonly verdict: Exclude<FoundExecution, { kind: "applied" }>;
+  readonly undone: Applied["undone"];
 }
 
 /** Why the plan is not executed, as sentences. */
 async function explain(
   connected: ConnectedSafe,
-  { args, proposal, verdict }: Refuted,
+  { args, proposal, verdict, undone }: Refuted,
 ): Promise<{ readonly outcome: string; readonly words: readonly string[] }> {
   const { account, plan } = connected;
   if (verdict.kind === "refused")
     return { outcome: verdict.reason === "safe-failed" ? "failed" : "refused", words: [verdict.message] };
   if (verdict.kind === "partly-applied") {
     const open = verdict.open.map(({ call }) => `  not done: ${call.description}`);
-    const undone = verdict.undone.map(({ call }) => `  taken back since: ${call.description}`);
-    return { outcome: "partly executed", words: ["Only a part of the plan is executed:", ...open, ...undone] };
+    if (open.length > 0)
+      return { outcome: "partly executed", words: ["Only a part of the plan is executed:", ...open] };
+    const words = ["The plan was executed, in several transactions.", ...describeUndone(undone)];
+    return { outcome: "partly executed", words };
   }
   if (proposal !== undefined && proposal.safeTx.nonce < account.nonce) {
     const use = await describeUse(connected, proposal);

@@ -11,6 +11,7 @@ import { type SafeProposal, saveProposal } from "../governance/safe-proposal.ts"
 import { confirmSafeTransaction, proposeSafeTransaction } from "../governance/safe-queue.ts";
 import { requireSafeOwner, signSafeTransaction } from "../governance/safe-sign.ts";
 import { shellWord } from "../output/format.ts";
+import { describeApplied } from "../output/plan.ts";
 import { showPrice } from "../output/price.ts";
 import type { Command, CommandHost } from "./host.ts";
 import { commandsAfter } from "./plan-progress.ts";
@@ -38,8 +39,8 @@ export const safePropose: Command<SafeSigningArguments> = (args, host) =>
 async function propose(io: TaskIo, args: SafeSigningArguments, host: CommandHost): Promise<TaskOutcome> {
   const connected = await connectSafe(io, args, host, { mayBeNew: true });
   const { plan, chain, account, service, proposalFile, calls } = connected;
-  const appliedBy = await requireOpenPlan(connected, args.file);
-  if (appliedBy !== undefined) return alreadyApplied(connected, args.file, appliedBy);
+  const applied = await requireOpenPlan(connected, args.file);
+  if (applied !== undefined) return alreadyApplied(connected, args.file, applied);
   const { output } = io;
   const nonce = await chooseNonce(io, connected);
   const { client } = chain;
@@ -154,13 +155,13 @@ export function nextTask(
 export function alreadyApplied(
   { plan, chain }: Pick<ConnectedSafe, "plan" | "chain">,
   file: string,
-  appliedBy: readonly Hex[],
+  { appliedBy, undone }: { readonly appliedBy: readonly Hex[]; readonly undone: readonly string[] },
 ): TaskOutcome {
   return {
-    result: { planDigest: plan.digest, outcome: "applied", appliedBy },
+    result: { planDigest: plan.digest, outcome: "applied", appliedBy, undone },
     show: (output) => {
-      output.line("The plan was already applied. Nothing was signed or sent. Its events are in:");
-      for (const hash of appliedBy) output.line(`  ${hash}`);
+      output.line("Nothing was signed or sent.");
+      for (const line of describeApplied(appliedBy, undone)) output.line(line);
       for (const line of commandsAfter(plan, file, chain.network)) output.line(line);
     },
   };
@@ -174,8 +175,8 @@ async function sign(io: TaskIo, args: SafeSigningArguments, host: CommandHost): 
   const { plan, chain, account, service, queued, copies, proposalFile, nonce } = connected;
   const { client } = chain;
   const { output } = io;
-  const appliedBy = await requireOpenPlan(connected, args.file);
-  if (appliedBy !== undefined) return alreadyApplied(connected, args.file, appliedBy);
+  const applied = await requireOpenPlan(connected, args.file);
+  if (applied !== undefined) return alreadyApplied(connected, args.file, applied);
   const found = await findProposed(client, { plan, account, copies, queued, nonce });
   const { safeTx, safeTxHash, confirmations, rejected } = found;
   await requireUnused(connected, found);

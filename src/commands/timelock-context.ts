@@ -12,7 +12,7 @@ import { nextCommand } from "../output/plan.ts";
 import { describeState, showAlike } from "../output/timelock.ts";
 import type { DryRunArguments } from "./batch-plan.ts";
 import type { CommandHost, ConnectedChain } from "./host.ts";
-import { type ConnectedPlan, connectPlan, type PlanCheckArguments } from "./plan.ts";
+import { type Applied, type ConnectedPlan, connectPlan, type PlanCheckArguments, readApplied } from "./plan.ts";
 import type { TaskIo } from "./run.ts";
 import type { Signing } from "./signing.ts";
 import { executeCalls, planRequestOf } from "./write.ts";
@@ -40,6 +40,8 @@ export interface ConnectedOperation extends ConnectedPlan {
   readonly found: FoundOperation;
   /** What has a role, by the timelock's logs. Undefined if the endpoint does not serve them. */
   readonly holders: readonly TimelockRoles[] | undefined;
+  /** What was undone since the operation was executed; null if that is not known. */
+  readonly undone: Applied["undone"];
 }
 
 /**
@@ -61,7 +63,8 @@ export async function connectOperation(
     },
   );
   const holders = await readRoleHolders(chain.client, { timelock: found.timelock, signal: io.signal });
-  return { ...connected, found, holders };
+  const { undone } = found.state === "done" ? await readApplied(connected, io) : { undone: [] };
+  return { ...connected, found, holders, undone };
 }
 
 /** Reads the operation again, after it was changed or time has passed. */

@@ -6,6 +6,7 @@ import type { AppId } from "../core/ids.ts";
 import { readRoleHolders } from "../governance/timelock-execute.ts";
 import { readTimelock } from "../governance/timelock-operation.ts";
 import { describeOwner } from "../output/format.ts";
+import { describeUndone } from "../output/plan.ts";
 import { showExecutors, showOperation, showUnderWay } from "../output/timelock.ts";
 import { fromBlockOf } from "./app-history.ts";
 import { type AppArguments, connectApp, requireApp } from "./connect-app.ts";
@@ -35,18 +36,20 @@ export const timelockStatus: Command<TimelockStatusArguments> = (args, host) =>
 
 async function show(io: TaskIo, args: TimelockStatusArguments, host: CommandHost): Promise<TaskOutcome> {
   const connected = await connectOperation(io, args, host);
-  const { found, holders, plan, chain } = connected;
+  const { found, holders, plan, chain, undone } = connected;
   const { digest, appId = null, kms = null } = plan;
   return {
     result: {
       ...{ chainId: chain.chainId, appId, kms, digest },
       ...describeOperation(found),
+      undone,
       ...describeHolders(found.status, holders),
     },
     show: (output) => {
       showOperation(output, found, holders);
       output.line();
       for (const line of describeReady(found, placeOf(connected, args.file))) output.line(line);
+      for (const line of describeUndone(undone)) output.line(line);
     },
   };
 }

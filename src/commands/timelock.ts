@@ -1,9 +1,9 @@
-import { readReceipt } from "../chain/transactions/receipt.ts";
-import { parseTransactionHash, type TransactionHash } from "../core/ids.ts";
-import { proveCalls } from "../core/owner-calls.ts";
-import { executeCall } from "../core/timelock.ts";
+import { parseTransactionHash } from "../core/ids.ts";
+import { ExecutionNotProvenError } from "../errors/index.ts";
+import { type ProvenExecution, proveExecution } from "../governance/prove-execution.ts";
 import { prepareCancel, prepareExecute, prepareSchedule, requireReady } from "../governance/timelock-execute.ts";
 import type { FoundOperation } from "../governance/timelock-find.ts";
+import { describeUndone } from "../output/plan.ts";
 import { describeState, showOperation } from "../output/timelock.ts";
 import { checkPlan } from "../plans/check-plan.ts";
 import { finishPlan } from "./after-execution.ts";
@@ -137,26 +137,51 @@ async function execute(
   const sent = await callTimelock(io, connected, { args, call, caller });
   if (!isSent(sent)) return { result: { ...describe(connected), ...sent } };
   const now = await findAgain(connected, io);
+  const proof = await requireExecuted({ ...connected, found: now }, sent.calls.at(-1)?.transactionHash);
   const executed: TaskOutcome = {
-    result: { ...describe({ ...connected, found: now }), ...sent, outcome: "executed" },
-    show: (output) =>
-      output.line(`\nExecuted operation ${now.id}. Its transaction logged the event of every call of the plan.`),
+    result: { ...describe({ ...connected, found: now }), ...sent, outcome: "executed", isProven: proof !== undefined },
+    show: (output) => output.line(`\nExecuted operation ${now.id}. ${describeProof(proof)}`),
   };
   return finish(executed, sent.calls.at(-1)?.transactionHash);
 }
 
-/** Another account has executed it. The receipt must show the events of every call. */
+/** Another account has executed it. */
 async function executedAlready(connected: ConnectedOperation): Promise<TaskOutcome> {
-  const { found, chain } = connected;
-  const transactionHash: TransactionHash | undefined = found.logged?.ended?.transactionHash;
-  const receipt = transactionHash && (await readReceipt(chain.client, transactionHash));
-  if (receipt !== undefined) proveCalls(receipt, [executeCall(found)]);
-  const proof =
-    receipt === undefined ? "The endpoint does not show the transaction." : "Its events are those of the plan.";
+  const { found, undone } = connected;
+  const proof = await requireExecuted(connected);
   return {
-    result: { ...describe(connected), outcome: "executed", isProven: receipt !== undefined },
-    show: (output) => output.line(`Nothing was sent: the operation is ${describeState(found)}. ${proof}`),
+    result: { ...describe(connected), outcome: "executed", isProven: proof !== undefined },
+    show: (output) => {
+      output.line(`Nothing was sent: the operation is ${describeState(found)}. ${describeProof(proof)}`);
+      for (const line of describeUndone(undone)) output.line(line);
+    },
   };
+}
+
+/**
+ * The proof that the operation made exactly the plan's changes. Undefined if the endpoint does not show its transaction.
+ *
+ * @throws ExecutionNotProvenError if its transaction changed something else too
+ */
+async function requireExecuted(
+  { plan, chain, found }: ConnectedOperation,
+  sent?: string,
+): Promise<ProvenExecution | undefined> {
+  const hash = found.logged?.ended?.transactionHash ?? sent;
+  if (hash === undefined) return undefined;
+  const verdict = await proveExecution(chain.client, plan, {
+    transactionHash: parseTransactionHash(hash),
+    operationId: found.id,
+  });
+  if (verdict.kind === "applied") return verdict;
+  if (verdict.reason === "not-mined") return undefined;
+  throw new ExecutionNotProvenError(verdict.message, { reason: verdict.reason, transactionHash: hash });
+}
+
+function describeProof(proof: ProvenExecution | undefined): string {
+  return proof === undefined
+    ? "The endpoint does not show the transaction, so what it changed is not proven."
+    : "Exactly the planned events came out.";
 }
 
 /**
@@ -166,14 +191,15 @@ async function executedAlready(connected: ConnectedOperation): Promise<TaskOutco
  */
 async function requireCurrent(connected: ConnectedOperation, file: string): Promise<TaskOutcome | undefined> {
   const { plan, chain, source, found } = connected;
-  const { objections, appliedBy } = await checkPlan(chain.client, { plan, ...source });
+  const { objections, appliedBy, undone } = await checkPlan(chain.client, { plan, ...source });
   if (appliedBy === undefined && objections.length > 0) throw overtakenPlan(plan, file, objections);
   if (appliedBy === undefined) return undefined;
   return {
-    result: { ...describe(connected), outcome: "applied", appliedBy },
+    result: { ...describe(connected), outcome: "applied", appliedBy, undone },
     show: (output) => {
       output.line("Nothing was sent: the plan's changes were made already, without this operation, by");
       for (const hash of appliedBy) output.line(`  ${hash}`);
+      for (const line of describeUndone(undone)) output.line(line);
       if (found.state === "unset") return;
       output.line("Cancel the operation:");
       output.line(nextOfOperation("cancel", found, placeOf(connected, file)));
@@ -282,11 +308,12 @@ async function commitAfter(
   };
 }
 
-function describe({ plan, chain, found, holders }: ConnectedOperation) {
+function describe({ plan, chain, found, holders, undone }: ConnectedOperation) {
   const { digest, appId = null, kms = null } = plan;
   return {
     ...{ chainId: chain.chainId, appId, kms, digest },
     ...describeOperation(found),
+    undone,
     ...describeHolders(found.status, holders),
   };
 }

@@ -93,7 +93,10 @@ export class ExecutionNotProvenError extends BatchError {
   override readonly name = "ExecutionNotProvenError";
   constructor(message: string, context: { readonly reason: string; readonly transactionHash: string }) {
     super(message, {
-      nextStep: "Give the transaction that executed the plan. If there is none, check the plan, and execute it.",
+      nextStep:
+        context.reason === "extra-event"
+          ? "Review the further changes: they are in force. If they are wanted, make a new plan. What the app allows already needs no new signature."
+          : "Give the transaction that executed the plan. If there is none, check the plan, and execute it.",
       context: { ...context },
     });
   }

@@ -79,6 +79,23 @@ export function toNextStep(lines: readonly string[]): string | null {
 
 export const changesNothing = "The plan changes nothing, so there is nothing to execute.";
 
+/** That a plan was executed, by what, and what was undone since, as lines. */
+export function describeApplied(appliedBy: readonly string[], undone: readonly string[]): readonly string[] {
+  return [
+    `The plan was already applied, by ${appliedBy.length === 1 ? "transaction" : "transactions"}`,
+    ...appliedBy.map((hash) => `  ${hash}`),
+    ...describeUndone(undone),
+    "To make the same changes again, make a new plan.",
+  ];
+}
+
+/** What was undone since a plan was executed, as lines. @param undone null if that is not known */
+export function describeUndone(undone: readonly string[] | null): readonly string[] {
+  if (undone === null) return ["Whether anything was undone since is not known: the endpoint does not serve the logs."];
+  if (undone.length === 0) return [];
+  return ["But not everything is still as the plan made it:", ...undone.map((problem) => `  ${problem}`)];
+}
+
 /** How a plan is looked at and executed, as lines, without what was done already. */
 export function nextCommands(kind: OwnerKind, file: string, network: string, done = 0): readonly string[] {
   const named = shellWord(file);

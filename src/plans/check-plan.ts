@@ -11,7 +11,7 @@ import { isDstackError } from "../errors/index.ts";
 import { isBlockOfChain } from "../prune/read-allowlist-use.ts";
 import { type ChangePlan, ownerKindOf } from "./change-plan.ts";
 import { checkUpdate, describeMissing, type MissingPermission, type UpdateCheck } from "./check-update.ts";
-import { type Contradiction, findExecution } from "./find-execution.ts";
+import { describeContradiction, findExecution } from "./find-execution.ts";
 import { type ReasonSource, reasonRules } from "./reason-rules.ts";
 
 export interface CheckPlanParameters extends ReasonSource {
@@ -110,12 +110,6 @@ function objectionsOf({ missing, moved, unread, changed }: UpdateCheck): readonl
     ...missing.map((one) => ({ kind: "reason", call: one.call, problem: describeMissing(one) }) as const),
     ...[...moved, ...unread, ...changed].map((problem) => ({ kind: "reason", problem }) as const),
   ];
-}
-
-function describeContradiction({ call, eventName, transactionHash }: Contradiction): string {
-  const [value] = call.args;
-  const subject = typeof value === "string" ? value : `"${call.description}"`;
-  return `${subject} was changed after the plan was made: ${eventName} in transaction ${transactionHash}.`;
 }
 
 /** A sentence if the endpoint serves another chain, or a chain without the plan's block. */

@@ -69,6 +69,13 @@ export async function findExecution(
   };
 }
 
+/** A sentence. */
+export function describeContradiction({ call, eventName, transactionHash }: Contradiction): string {
+  const [value] = call.args;
+  const subject = typeof value === "string" ? value : `"${call.description}"`;
+  return `${subject} was changed after the plan was made: ${eventName} in transaction ${transactionHash}.`;
+}
+
 export interface FindContradictionsParameters {
   readonly expected: readonly ExpectedEvent[];
   /** In the order of the chain. */

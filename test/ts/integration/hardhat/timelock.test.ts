@@ -5,10 +5,18 @@ import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { type Address, getAddress, type Hex, zeroAddress } from "viem";
 import { sendTransaction, waitForTransactionReceipt, writeContract } from "viem/actions";
+import { buildSafeBatch } from "../../../../src/batch/build-safe-batch.ts";
 import { sendBatch } from "../../../../src/batch/send-batch.ts";
 import { readAllowlist } from "../../../../src/chain/read-app.ts";
 import { type AppId, parseComposeHash } from "../../../../src/core/ids.ts";
-import { acceptOwnershipCall, addComposeHashCall, transferOwnershipCall } from "../../../../src/core/owner-calls.ts";
+import {
+  acceptOwnershipCall,
+  addComposeHashCall,
+  type OwnerCall,
+  removeComposeHashCall,
+  transferOwnershipCall,
+} from "../../../../src/core/owner-calls.ts";
+import { executeCall, operationOf, scheduleCall } from "../../../../src/core/timelock.ts";
 import { createChangePlan } from "../../../../src/plans/create-change-plan.ts";
 import { loadPlan, savePlan } from "../../../../src/plans/plan-file.ts";
 import { devPrivateKey } from "../../../../src/world/chain/client.ts";
@@ -19,7 +27,9 @@ import {
   executeSafe,
   timelockArtifactAbi,
 } from "../../../support/chain/deploy-owner-contracts.ts";
+import { executeSafeBatch } from "../../../support/chain/safe.ts";
 import { projectOf, runTask, type TaskRun } from "../../../support/hardhat/run-task.ts";
+import { addSafe } from "../../../support/safe/safe-world.ts";
 
 const twoDays = 172_800;
 /** Blocks that are mined fast have timestamps ahead of the clock, so the delay ends a little later than the clock shows. */
@@ -212,6 +222,47 @@ describe("dstack timelock", () => {
     const why = await expectRefusal(run("execute"), "DSTK-5006", await head());
     expect(why).to.include("owner").and.include(world.owner.address);
     expect(await isAllowed()).to.equal(false);
+  });
+
+  it("tells what was undone since the execution", async () => {
+    await plan();
+    await ok(run("schedule"));
+    await world.advance(twoDays + aMinute);
+    expect(await ok(run("execute"))).to.deep.include({ outcome: "executed", isProven: true, undone: [] });
+    await asTimelock(appId, removeComposeHashCall({ appId, composeHash: newHash }).data);
+    const checked = (await runTask(project, ["plan", "check"], { file, json: true })).json<{ undone: string[] }>();
+    expect(checked.undone).to.have.lengthOf(1);
+    for (const task of ["status", "execute", "run"])
+      expect(await ok(run(task)), task).to.deep.include({ undone: checked.undone });
+    for (const task of ["status", "execute"]) {
+      const told = (await run(task, { json: undefined })).stdout.replace(/\n +/g, " ");
+      expect(told).to.include("But not everything is still as the plan made it:").and.include(checked.undone[0]);
+    }
+  });
+
+  it("refuses an execution whose transaction made further changes", async () => {
+    const { owner, ownerClient } = world;
+    await plan();
+    const { operationId } = await ok(run("schedule"));
+    const planned = (await loadPlan(file)).changes.map(({ call }) => call);
+    const inOne = (calls: readonly OwnerCall[], salt: Hex) =>
+      operationOf({ calls, salt, predecessor: `0x${"00".repeat(32)}` });
+    const own = inOne(planned, (await loadPlan(file)).digest);
+    const other = inOne([addComposeHashCall({ appId, composeHash: parseComposeHash("a3".repeat(32)) })], own.salt);
+    await sendBatch(ownerClient, {
+      ...{ mode: "none", purpose: { kind: "timelock" } },
+      calls: [scheduleCall({ timelock, operation: other, delaySeconds: BigInt(twoDays) })],
+    });
+    const safe = await addSafe(world, "1.4.1");
+    await world.advance(twoDays + aMinute);
+    const calls = [own, other].map((operation) => executeCall({ timelock, operation }));
+    const batch = await buildSafeBatch(ownerClient, { safe: safe.safe, calls });
+    await executeSafeBatch(ownerClient, { batch, signers: [safe.owners[0], safe.owners[1]], payer: owner });
+    expect(await ok(run("status"))).to.include({ operationId, state: "done" });
+    for (const task of ["execute", "run"])
+      expect(await expectRefusal(run(task), "DSTK-2206", await head()))
+        .to.include("which is not planned")
+        .and.include("a3a3");
   });
 
   it("refuses an account without the role, and names those with it", async () => {

@@ -9,9 +9,10 @@ import { buildSafeBatch } from "../../../../../src/batch/build-safe-batch.ts";
 import { sendBatch } from "../../../../../src/batch/send-batch.ts";
 import { getAppCvms } from "../../../../../src/cloud/get-app-cvms.ts";
 import { prepareCvmUpdate } from "../../../../../src/cloud/prepare-cvm-update.ts";
-import type { AppId, ComposeHash, DeviceId } from "../../../../../src/core/ids.ts";
+import { type AppId, type ComposeHash, type DeviceId, parseComposeHash } from "../../../../../src/core/ids.ts";
 import {
   acceptOwnershipCall,
+  addComposeHashCall,
   removeComposeHashCall,
   removeDeviceCall,
   transferOwnershipCall,
@@ -234,6 +235,28 @@ describe("dstack update for several CVMs and for owners that are not a key", () 
       expect(world.cloud.readEnvironment(id)).to.deep.equal([{ key: "GREETING", value: secret }]);
     expect(await readdir(kept())).to.deep.equal([]);
     expect((await commit()).exitCode).to.equal(0);
+  });
+
+  it("commits nothing if the owners' transaction made further changes", async () => {
+    const safe = await addSafe(world, "1.4.1");
+    await giveAppToSafe(world, safe, appId);
+    const planned = await requirePrepared({ ...(await oneCvm()), compose: path("next.yml") });
+    const more = addComposeHashCall({ appId, composeHash: parseComposeHash("ee".repeat(32)) });
+    const calls = [...planned.changes.map(({ call }) => call), more];
+    const batch = await buildSafeBatch(world.ownerClient, { safe: safe.safe, calls });
+    const [one, other] = safe.owners;
+    await executeSafeBatch(world.ownerClient, { batch, signers: [one, other], payer: world.owner });
+    const before = await hashes();
+    const refused = (await commit()).json<{ error: { code: string; message: string; nextStep: string } }>().error;
+    expect(refused.code).to.equal("DSTK-2206");
+    expect(refused.message).to.contain("which is not planned").and.contain("eeee");
+    expect(refused.nextStep).to.contain("make a new plan");
+    expect(await hashes()).to.deep.equal(before);
+    // The change itself is allowed now, so preparing it again needs no signature.
+    const again = await requirePrepared({ ...(await oneCvm()), compose: path("next.yml") });
+    expect(again.changes).to.deep.equal([]);
+    await requireCommitted(commit({ wait: true }), again);
+    await rm(kept(), { recursive: true });
   });
 
   it("updates through a timelock of two days after the token has expired", async () => {
