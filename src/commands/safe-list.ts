@@ -5,6 +5,7 @@ import { objectionsToSafeTx } from "../core/safe-objections.ts";
 import { InvalidArgumentError } from "../errors/index.ts";
 import { readSafe, type SafeAccount } from "../governance/safe-account.ts";
 import { listQueuedSafeTransactions, type QueuedSafeTransaction } from "../governance/safe-queue.ts";
+import { describeConfirmations } from "../output/format.ts";
 import type { Output } from "../output/output.ts";
 import { describeApplied } from "../output/plan.ts";
 import type { ChangePlan } from "../plans/change-plan.ts";
@@ -108,6 +109,6 @@ function show(output: Output, row: ReturnType<typeof describe>, threshold: bigin
   for (const { to, description } of row.calls)
     output.line(`  ${description ?? "a call that is not known"}\n    on ${getAddress(to)}`);
   for (const problem of row.problems) output.line(`  CAUTION  ${problem}`);
-  output.line(`  ${row.confirmedBy.length} of ${threshold} confirmations: ${row.confirmedBy.join(", ") || "none"}`);
+  output.line(`  ${describeConfirmations(row.confirmedBy.length, threshold)}: ${row.confirmedBy.join(", ") || "none"}`);
   for (const { owner, problem } of row.rejected) output.line(`  not counted: ${owner} ${problem}`);
 }

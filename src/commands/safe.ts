@@ -10,7 +10,7 @@ import { findProposed } from "../governance/safe-find.ts";
 import { type SafeProposal, saveProposal } from "../governance/safe-proposal.ts";
 import { confirmSafeTransaction, proposeSafeTransaction } from "../governance/safe-queue.ts";
 import { requireSafeOwner, signSafeTransaction } from "../governance/safe-sign.ts";
-import { shellWord } from "../output/format.ts";
+import { describeConfirmations, shellWord } from "../output/format.ts";
 import { describeApplied } from "../output/plan.ts";
 import { showPrice } from "../output/price.ts";
 import type { Command, CommandHost } from "./host.ts";
@@ -72,7 +72,10 @@ async function propose(io: TaskIo, args: SafeSigningArguments, host: CommandHost
     const kept = await proposeSafeTransaction(client, service, { account, safeTx, signature, origin: name });
     const isOwner = account.owners.some((owner) => isAddressEqual(owner, signature.signer));
     await saveProposal(proposalFile, isOwner ? withConfirmation(proposal, signature) : proposal);
-    output.step("proposed", `to ${service.host}, ${kept.confirmations.length} of ${account.threshold} confirmations`);
+    output.step(
+      "proposed",
+      `to ${service.host}, ${describeConfirmations(kept.confirmations.length, account.threshold)}`,
+    );
     if (!isOwner)
       output.detail("", `${signature.signer} is a delegate: its signature does not count as a confirmation`);
   } else {
@@ -195,7 +198,7 @@ async function sign(io: TaskIo, args: SafeSigningArguments, host: CommandHost): 
     return {
       result: { ...described, outcome: "signed before", signer: signer.address, confirmedBy: signed, rejected },
       show: () => {
-        const have = `${signed.length} of ${account.threshold} confirmations`;
+        const have = describeConfirmations(signed.length, account.threshold);
         output.line(`${signer.address} has already signed it. It has ${have}.`);
         showNext(signed.length);
       },
@@ -219,7 +222,7 @@ async function sign(io: TaskIo, args: SafeSigningArguments, host: CommandHost): 
       ...{ confirmedBy, rejected, service: service?.host ?? null, proposalFile },
     },
     show: () => {
-      output.step("signed", `by ${signature.signer}, ${confirmedBy.length} of ${account.threshold} confirmations`);
+      output.step("signed", `by ${signature.signer}; ${describeConfirmations(confirmedBy.length, account.threshold)}`);
       if (service !== undefined) output.detail("service", `${service.host} has the signature`);
       output.line(`\nThe signature is also in ${proposalFile}.`);
       showNext(confirmedBy.length);

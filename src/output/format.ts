@@ -217,3 +217,8 @@ function formatDelay(seconds: bigint): string {
 export function shellWord(text: string): string {
   return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
+
+/** "3 confirmations, 2 needed": owners may sign more often than their Safe demands. */
+export function describeConfirmations(given: number, threshold: bigint): string {
+  return `${given} ${given === 1 ? "confirmation" : "confirmations"}, ${threshold} needed`;
+}

@@ -4,6 +4,7 @@ import type { OperationsAlikeError } from "../errors/index.ts";
 import { type FoundOperation, toIso } from "../governance/timelock-find.ts";
 import type { TimelockRoles, TimelockStatus } from "../governance/timelock-operation.ts";
 import { nameOfQueued, type QueuedOperation, type UnderWay } from "../governance/under-way.ts";
+import { describeConfirmations } from "./format.ts";
 import type { Output } from "./output.ts";
 
 /** Shows an operation of a timelock with its calls, and who may do what. */
@@ -99,7 +100,7 @@ export function showUnderWay(output: Output, { operations, problems }: UnderWay)
 }
 
 function describeQueued(operation: QueuedOperation): string {
-  if (operation.kind === "safe") return `${operation.confirmations} of ${operation.threshold} signatures`;
+  if (operation.kind === "safe") return describeConfirmations(operation.confirmations, operation.threshold);
   const { state, readyAt, scheduled, isProven, predecessor, isPredecessorDone } = operation;
   const delay = state === "ready" ? `ready since ${toIso(readyAt)}` : `waits until ${toIso(readyAt)}`;
   const time = isPredecessorDone ? delay : `${delay}, but waits for its predecessor ${predecessor}, not executed`;

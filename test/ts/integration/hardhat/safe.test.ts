@@ -189,6 +189,25 @@ describe("dstack safe, for an app of a 2-of-3 Safe", () => {
             ...{ outcome: "applied", appliedBy: [transactionHash] },
           });
         expect(await head()).to.equal(block);
+        await executeDirectly(
+          buildSafeTx({
+            ...{ calls: [removeComposeHashCall({ appId, composeHash: added })], multiSend: zeroAddress },
+            nonce: account.nonce + 1n,
+          }),
+          [test.owners[0], test.owners[1]],
+        );
+        const checked = (await run(payer, ["plan", "check"], { file: plan })).json<{ undone: string[] }>();
+        expect(checked.undone).to.have.lengthOf(1);
+        for (const [task, args] of [
+          ["execute", { proposal }],
+          ["verify", { proposal }],
+          ["verify", { transactionHash }],
+          ["list", { ...viaService() }],
+        ] as const) {
+          expect(await ok<object>(payer, ["safe", task], args), task).to.deep.include({ undone: checked.undone });
+          const told = (await safe(payer, task, { ...args, json: false })).stdout.replace(/\n +/g, " ");
+          expect(told).to.include("But not everything is still as the plan made it:").and.include(checked.undone[0]);
+        }
       });
 
       once("shows signers the calls in words and the hashes as hardware wallets print them", async () => {
