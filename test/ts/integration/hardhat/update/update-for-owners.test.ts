@@ -253,6 +253,7 @@ describe("dstack update for several CVMs and for owners that are not a key", () 
     expect(refused.nextStep).to.contain("make a new plan");
     expect(await hashes()).to.deep.equal(before);
     // The change itself is allowed now, so preparing it again needs no signature.
+    await rm(plan());
     const again = await requirePrepared({ ...(await oneCvm()), compose: path("next.yml") });
     expect(again.changes).to.deep.equal([]);
     await requireCommitted(commit({ wait: true }), again);
