@@ -37,7 +37,6 @@ export const operatorTerms: Readonly<Record<string, string | ((value: string) =>
   examineHashes: "dstack hash FILE --cvm NAME",
   expectedKmsPublicKey: "dstack.kmsPublicKey",
   finalizedLagSeconds: "--finalized-lag",
-  forkBlock: "--at",
   forkUrl: "--fork",
   fromBlock: "--from-block",
   id: "--id",

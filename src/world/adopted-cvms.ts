@@ -14,7 +14,6 @@ import {
 } from "../core/ids.ts";
 import { cleanText } from "../core/text.ts";
 import { InvalidArgumentError, isDstackError } from "../errors/index.ts";
-import type { WorldOsImage } from "./start-cloud.ts";
 
 /** The CVMs of some apps as a cloud has them, with all that a mock cloud needs to take them over. */
 export interface AdoptedCvms {
@@ -41,12 +40,20 @@ export interface AdoptedCvm {
   readonly status: "running" | "stopped";
   /** Device of one of the nodes. */
   readonly deviceId: DeviceId;
-  readonly osImage: WorldOsImage;
+  readonly osImage: AdoptedOsImage;
   readonly resource: AdoptedResource;
   /** The hash that it runs: the SHA-256 of `composeFile`. */
   readonly composeHash: ComposeHash;
   /** The exact text of its app-compose document. It names the environment variables, but has no values. */
   readonly composeFile: string;
+}
+
+/** A guest operating system, as a world's own images. */
+export interface AdoptedOsImage {
+  readonly name: string;
+  readonly version: string;
+  readonly hash: Hex;
+  readonly isDev: boolean;
 }
 
 export interface AdoptedResource {

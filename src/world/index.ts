@@ -2,6 +2,7 @@ export {
   type AdoptedCvm,
   type AdoptedCvms,
   type AdoptedNode,
+  type AdoptedOsImage,
   type AdoptedResource,
   formatAdoptedCvms,
   parseAdoptedCvms,

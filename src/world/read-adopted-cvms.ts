@@ -26,10 +26,10 @@ import {
   type AdoptedCvm,
   type AdoptedCvms,
   type AdoptedNode,
+  type AdoptedOsImage,
   type AdoptedResource,
   requireAdoptable,
 } from "./adopted-cvms.ts";
-import type { WorldOsImage } from "./start-cloud.ts";
 
 export interface ReadAdoptedCvmsParameters {
   readonly appIds: readonly AppId[];
@@ -80,7 +80,7 @@ interface FoundCvm {
   readonly kms: Hex;
   readonly deviceId: DeviceId;
   readonly nodeName: string;
-  readonly osImage: WorldOsImage;
+  readonly osImage: AdoptedOsImage;
   readonly resource: AdoptedResource;
 }
 

@@ -1,7 +1,9 @@
 import { expect } from "chai";
+import { getComposeFile, getCvm } from "../../../src/cloud/index.ts";
 import { patchCvm } from "../../../src/cloud/patch-cvm.ts";
 import { encryptEnvironment } from "../../../src/core/environment.ts";
 import { parseComposeHash } from "../../../src/core/ids.ts";
+import { readAdoptedCvms, startWorld } from "../../../src/world/index.ts";
 import { expectInForce, expectRegistered, expectUntouched, isHashAllowed, readDevices } from "../harness/checks.ts";
 import type { Cli, CliOptions, CliRun } from "../harness/cli.ts";
 import { firstEnvironment, type Lane, newName, nextCompose, type TestCvm } from "../harness/lane.ts";
@@ -51,6 +53,26 @@ const updates: readonly Operation[] = [
           { key: "LEVEL", value: "7" },
         ],
       });
+    },
+  },
+  {
+    name: "cvms list, deploy --cvm-id: a CVM that the cloud of a forked chain adopted",
+    cli: async ({ cli, lane }) => {
+      const { appId, id, name, composeHash } = await lane.createCvm("on-chain");
+      const adopt = await readAdoptedCvms(lane.world.cloudClient, { appIds: [appId] });
+      const world = await startWorld({ forkUrl: lane.world.chain.rpcUrl, adopt, cloud: { rolloverMs: 0 } });
+      try {
+        const { apiKey, cloud, cloudClient, chain } = world;
+        const ofFork = { files, apiKey, env: { PHALA_CLOUD_API_PREFIX: cloud.baseUrl } };
+        expect((await cli.succeed(["cvms", "list", "--json"], ofFork)).text).to.include(name);
+        const key = ["--private-key", lane.ownerKey, "--rpc-url", chain.rpcUrl];
+        await cli.succeed(["deploy", "--cvm-id", id, "-c", compose, "--wait", ...key], ofFork);
+        const document = await getComposeFile(cloudClient, { cvm: id });
+        expect(document.docker_compose_file).to.equal(nextCompose);
+        expect(await getCvm(lane.world.cloudClient, { cvm: id })).to.include({ composeHash });
+      } finally {
+        await world.close();
+      }
     },
   },
   {
