@@ -32,7 +32,7 @@ export interface SimulateUpgradeParameters {
   /** The owner's upgrade. Or the deployment of the app. */
   readonly change: SequenceCall;
   readonly questions: readonly AppQuestion[];
-  /** Initialisers of the contract, which nobody may be able to call afterwards, besides the known ones. */
+  /** Initialisers of the contract, which no account may be able to call afterwards, besides the known ones. */
   readonly initializers: readonly NamedCall[];
   readonly blockNumber: bigint;
 }
@@ -147,7 +147,7 @@ async function readAlone(
 
 const abi = dstackAppAbi;
 const hash = (text: string) => keccak256(stringToHex(`dstack-toolkit upgrade simulation: ${text}`));
-/** An account that nobody has, which must not be able to change the app. */
+/** An account without a key, which must not be able to change the app. */
 const stranger: Address = slice(hash("stranger"), 0, 20);
 /** A value that no app allows. */
 const probe = hash("value");
