@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { isAddressEqual, keccak256, stringToHex, zeroAddress } from "viem";
 import { getBlock } from "viem/actions";
+import { z } from "zod";
 import { parseAddress } from "../chain/client.ts";
 import { readGeneration } from "../chain/generation.ts";
 import { readOwnership } from "../chain/read-app.ts";
@@ -24,6 +25,7 @@ import type { OwnerTransferArguments } from "./owner.ts";
 import type { PlanCheckArguments } from "./plan.ts";
 import type { PruneArguments } from "./prune.ts";
 import type { OpenStage } from "./rehearsal-stage.ts";
+import type { TaskOutcome } from "./run.ts";
 import { orRefusal, type RehearseArguments, type Rehearsing, runRehearsal } from "./run-rehearsal.ts";
 import type { UpdateArguments } from "./update-arguments.ts";
 
@@ -36,7 +38,7 @@ export const rehearsePrune: Command<PruneArguments & RehearseArguments> = (args,
       const file = join(stage.folder, "plan.json");
       const planned = await orRefusal(() => prune(inner(args, "prune", file), planning, io));
       if ("refusal" in planned) return refused(planned.refusal);
-      return executeFile(file, { execute });
+      return { ...(await executeFile(file, { execute })), warnings: warningsIn(planned.done) };
     },
     next: (kind) => changingCommands("prune", args, kind),
   }));
@@ -54,7 +56,7 @@ export const rehearseAppUpgrade: Command<AppUpgradeArguments & RehearseArguments
       if ("refusal" in planned) return refused(planned.refusal);
       if ("outcome" in planned.done.result && planned.done.result.outcome === "unchanged") return nothing;
       const limits = args.contract === undefined ? [] : [withoutDeployment];
-      return { ...(await executeFile(file, { execute })), limits };
+      return { ...(await executeFile(file, { execute })), limits, warnings: warningsIn(planned.done) };
     },
     next: (kind) => changingCommands("app upgrade", args, kind),
   }));
@@ -95,7 +97,7 @@ async function transferOwner(
   const phases = [await execute(offer, { title: "The transfer" })];
   const { appId } = offer;
   const calls = offer.changes.map(({ call }) => call);
-  const result = { calls, refusals: [], plan: offer };
+  const result = { calls, refusals: [], plan: offer, warnings: warningsIn(planned.done) };
   if (appId === undefined || isWithdrawal(args) || hasFailed(phases)) return { ...result, phases };
   const { pendingOwner } = await readOwnership(stage.client, { appId });
   if (pendingOwner !== undefined) {
@@ -214,6 +216,15 @@ const withoutCommit =
 
 function applied(transactions: readonly string[]): string {
   return `The plan was executed already, by ${transactions.join(", ")}.`;
+}
+
+const finding = z.object({ severity: z.enum(["error", "warning", "note"]), message: z.string() });
+const withFindings = z.object({ findings: z.array(finding) });
+
+/** What the linter says of the change, without notes. An error is one that the user accepted by its name. */
+function warningsIn({ result }: TaskOutcome): readonly string[] {
+  const { findings = [] } = withFindings.safeParse(result).data ?? {};
+  return findings.flatMap(({ severity, message }) => (severity === "note" ? [] : message));
 }
 
 /** The arguments of the task itself, which writes a plan and sends nothing. */
