@@ -1,6 +1,8 @@
+import { join } from "node:path";
 import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { Block, Hex } from "viem";
+import { root } from "../../../scripts/support/paths.ts";
 import { type OwnerEvent, ownerEvents, type WatchedContract } from "../../../src/core/owner-events.ts";
 import { projectOf, runTask, type TaskRun } from "../hardhat/run-task.ts";
 import { type SafeService, startSafeService } from "../safe/service.ts";
@@ -89,7 +91,7 @@ export class Operators {
     const known = this.#projects.get(person);
     if (known !== undefined) return known;
     const config = { ownerKey: privateKeys[person], safe: { service: this.#service.url } };
-    const project = projectOf(this.#upstream, config);
+    const project = projectOf(this.#upstream, config, { paths: { artifacts: join(root, "artifacts") } });
     this.#projects.set(person, project);
     return project;
   }

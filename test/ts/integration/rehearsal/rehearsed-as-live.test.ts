@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import { expect } from "chai";
+import type { Address } from "viem";
+import { readKmsStatus } from "../../../../src/chain/read-kms.ts";
 import { contractsOf } from "../../../../src/governance/prove-execution.ts";
 import { loadPlan } from "../../../../src/plans/plan-file.ts";
 import { executeAsOwner, type RehearsedExecution } from "../../../../src/rehearsal/execute-as-owner.ts";
@@ -17,10 +19,14 @@ describe("a plan that is rehearsed on a fork, and then executed on the chain tha
   let upstream: Upstream;
   let operators: Operators;
   let fork: World;
+  /** The code that the current KMS gives new apps. */
+  let newCode: Address;
   let untouched: { readonly upstream: string; readonly fork: string };
 
   before(async () => {
     upstream = await startUpstream();
+    const { appImplementation } = await readKmsStatus(upstream.chain.client, { kms: upstream.kms.current });
+    newCode = appImplementation;
     fork = await startWorld({ forkUrl: upstream.forkUrl, cvms: false });
     untouched = { upstream: await upstream.snapshot(), fork: await fork.snapshot() };
   });
@@ -39,9 +45,12 @@ describe("a plan that is rehearsed on a fork, and then executed on the chain tha
   });
 
   const newHash = { hashes: [hashOf("a new release")] };
-  const cases: readonly [name: AppName, task: string, args: Record<string, unknown>, batch?: "none" | "7702"][] = [
+  type Arguments = Record<string, unknown> | ((upstream: Upstream) => Record<string, unknown>);
+  const cases: readonly [name: AppName, task: string, args: Arguments, batch?: "none" | "7702"][] = [
     ["one-step", "prune", { keep: "0" }, "7702"],
-    ["two-step", "hash add", newHash],
+    ["two-step", "owner transfer", ({ owners }) => ({ address: owners.safe })],
+    ["layout-054", "app upgrade", ({ kms }) => ({ implementation: newCode, contract: "DstackApp", kms: kms.live })],
+    ["layout-042", "hash add", newHash],
     ["of-safe", "prune", { keep: "0" }],
     ["of-timelock", "prune", { keep: "0" }],
     ["of-timelock-of-safe", "hash add", newHash],
@@ -50,7 +59,10 @@ describe("a plan that is rehearsed on a fork, and then executed on the chain tha
     it(`has the same events and the gas of the live change: ${task} of ${name}, --batch ${batch}`, async () => {
       const app: AppCase = appCases[name];
       const file = join(directory.path, "plan.json");
-      await operators.run(plannerOf(app), task, { app: upstream.apps[name].appId, ...args, plan: file });
+      await operators.run(plannerOf(app), task, {
+        ...{ app: upstream.apps[name].appId, plan: file },
+        ...(typeof args === "function" ? args(upstream) : args),
+      });
       const plan = await loadPlan(file);
       const calls = plan.changes.map(({ call }) => call);
       const watched = [
