@@ -1,6 +1,5 @@
 // Generated from the DstackApp artifact by "npm run generate". Do not edit.
 export const dstackAppAbi = [
-  { inputs: [], stateMutability: "nonpayable", type: "constructor" },
   {
     inputs: [],
     name: "UPGRADE_INTERFACE_VERSION",

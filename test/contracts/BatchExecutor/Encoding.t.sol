@@ -63,7 +63,8 @@ contract BatchExecutor_Encoding_Test is BatchExecutor_Test {
     function _assertAgrees(bytes32 mode, bytes memory data) private {
         bytes32 before = _mirror.seen();
         vm.prank(owner);
-        (bool ok, bytes memory returned) = owner.call(_encode(mode, data));
+        // A damaged target may be a precompile, which burns all gas that a failing call of it gets.
+        (bool ok, bytes memory returned) = owner.call{gas: 5_000_000}(_encode(mode, data));
         bool isInvalid = !ok && bytes4(returned) == IBatchExecutor.InvalidExecutionData.selector;
         try this.decode(mode, data) returns (IBatchExecutor.Call[] memory calls) {
             vm.assertFalse(isInvalid, "the decoder reads it");

@@ -26,7 +26,7 @@ abstract contract Base_Test is Recorder {
         nextOwner = _actor("next owner");
         stranger = _actor("stranger");
 
-        appImplementation = new DstackApp();
+        appImplementation = _newAppImplementation();
         kmsImplementation = new DstackKms();
         kms = _deployKms(address(appImplementation));
         app = DstackApp(
@@ -42,6 +42,11 @@ abstract contract Base_Test is Recorder {
         kms.addKmsAggregatedMr(Defaults.MR_AGGREGATED);
         kms.addKmsDevice(Defaults.KMS_DEVICE_ID);
         vm.stopPrank();
+    }
+
+    /// @dev Tests of extensions run the tests of DstackApp with their own implementation.
+    function _newAppImplementation() internal virtual returns (DstackApp) {
+        return new DstackApp();
     }
 
     function _deployKms(address appImplementation_) internal returns (DstackKms) {

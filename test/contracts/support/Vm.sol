@@ -29,6 +29,7 @@ interface Vm {
     function getRecordedLogs() external returns (Log[] memory);
 
     function expectRevert(bytes calldata revertData) external;
+    function warp(uint256 timestamp) external;
     function assume(bool condition) external pure;
     function getNonce(address account) external view returns (uint64);
     function computeCreateAddress(address deployer, uint256 nonce) external pure returns (address);
