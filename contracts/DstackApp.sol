@@ -6,7 +6,6 @@ import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 import {DstackAppBase} from "./DstackAppBase.sol";
 import {IAppAuth} from "./interfaces/IAppAuth.sol";
 import {IAppAuthBasicManagement} from "./interfaces/IAppAuthBasicManagement.sol";
-import {IAppInitializer} from "./interfaces/IAppInitializer.sol";
 import {IDstackApp} from "./interfaces/IDstackApp.sol";
 import {PolicyLabels} from "./libraries/PolicyLabels.sol";
 
@@ -14,36 +13,6 @@ import {PolicyLabels} from "./libraries/PolicyLabels.sol";
 /// @dev DstackAppBase holds the state and the rule. A contract of your own derives from this one and overrides its
 /// functions, or the hooks of the base.
 contract DstackApp is DstackAppBase {
-    /// @inheritdoc IAppInitializer
-    function initialize(
-        address initialOwner,
-        bool disableUpgrades_,
-        bool requireTcbUpToDate_,
-        bool allowAnyDevice_,
-        bytes32 initialDeviceId,
-        bytes32 initialComposeHash
-    ) public virtual initializer {
-        _initializeApp(
-            initialOwner,
-            disableUpgrades_,
-            requireTcbUpToDate_,
-            allowAnyDevice_,
-            initialDeviceId,
-            initialComposeHash
-        );
-    }
-
-    /// @inheritdoc IDstackApp
-    function initialize(
-        address initialOwner,
-        bool disableUpgrades_,
-        bool allowAnyDevice_,
-        bytes32 initialDeviceId,
-        bytes32 initialComposeHash
-    ) public virtual initializer {
-        _initializeApp(initialOwner, disableUpgrades_, false, allowAnyDevice_, initialDeviceId, initialComposeHash);
-    }
-
     /// @inheritdoc IAppAuthBasicManagement
     function addComposeHash(bytes32 composeHash) external virtual onlyOwner {
         require(composeHash != 0, "invalid compose hash");

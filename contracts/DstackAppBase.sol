@@ -6,6 +6,7 @@ import {Initializable} from "@openzeppelin/contracts-upgradeable/proxy/utils/Ini
 import {UUPSUpgradeable} from "@openzeppelin/contracts-upgradeable/proxy/utils/UUPSUpgradeable.sol";
 import {ERC165Upgradeable} from "@openzeppelin/contracts-upgradeable/utils/introspection/ERC165Upgradeable.sol";
 import {PolicyAudit} from "./PolicyAudit.sol";
+import {IAppInitializer} from "./interfaces/IAppInitializer.sol";
 import {IDstackApp} from "./interfaces/IDstackApp.sol";
 import {PolicyLabels} from "./libraries/PolicyLabels.sol";
 import {TcbStatus} from "./libraries/TcbStatus.sol";
@@ -46,6 +47,36 @@ abstract contract DstackAppBase is
     /// @custom:oz-upgrades-unsafe-allow constructor
     constructor() {
         _disableInitializers();
+    }
+
+    /// @inheritdoc IAppInitializer
+    function initialize(
+        address initialOwner,
+        bool disableUpgrades_,
+        bool requireTcbUpToDate_,
+        bool allowAnyDevice_,
+        bytes32 initialDeviceId,
+        bytes32 initialComposeHash
+    ) public virtual initializer {
+        _initializeApp(
+            initialOwner,
+            disableUpgrades_,
+            requireTcbUpToDate_,
+            allowAnyDevice_,
+            initialDeviceId,
+            initialComposeHash
+        );
+    }
+
+    /// @inheritdoc IDstackApp
+    function initialize(
+        address initialOwner,
+        bool disableUpgrades_,
+        bool allowAnyDevice_,
+        bytes32 initialDeviceId,
+        bytes32 initialComposeHash
+    ) public virtual initializer {
+        _initializeApp(initialOwner, disableUpgrades_, false, allowAnyDevice_, initialDeviceId, initialComposeHash);
     }
 
     /// @dev Runs once, in either form of `initialize`. An initializer of your own calls it too.

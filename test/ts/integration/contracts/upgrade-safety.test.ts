@@ -20,6 +20,9 @@ describe("upgrade safety", () => {
     ["DstackApp", "DstackAppV059"],
     ["DstackKms", "DstackKmsV054"],
     ["DstackKms", "DstackKmsV059"],
+    ...["BatchApp", "EnumerableApp", "NoticePeriodApp", "ExtendedDstackApp", "RatedApp"].flatMap((contract) =>
+      ["DstackAppV054", "DstackAppV059", "DstackApp"].map((reference) => [contract, reference] as const),
+    ),
   ] as const)
     it(`holds for ${contract} upgraded from ${reference}`, async () => {
       const report = await validate({ contract, reference });
