@@ -60,7 +60,7 @@ export interface OpenStage extends RehearsalStage {
   /** A folder that `close` removes. */
   readonly folder: string;
   /** Does work on the stage. @throws the signal's reason, InvalidArgumentError as soon as a recording lacks an answer */
-  readonly run: <Result>(work: () => Promise<Result>) => Promise<Result>;
+  readonly run: <Result>(work: (signal: AbortSignal) => Promise<Result>) => Promise<Result>;
   readonly close: () => Promise<void>;
 }
 
@@ -80,8 +80,8 @@ export async function openStage(
     const { forkUrl: url = "", network, recording } = await openEndpoint(args, host, wanted);
     if (recording !== undefined) teardown.add(() => recording.close());
     const run: OpenStage["run"] = (work) => whileAnswered({ recording, signal }, work);
-    const live = createClient({ transport: httpEndpoint(url, { signal }) });
-    const opened = await run(async () => {
+    const opened = await run(async (signal) => {
+      const live = createClient({ transport: httpEndpoint(url, { signal }) });
       const chain = await readForkedChain(live, { args, network });
       const adopt = await findCvms({ args, appId, cloud, signal });
       const kms = await findKmsOf(io, host, { args, adopt, live: { client: live, chainId: chain.chainId } });
@@ -138,27 +138,23 @@ const lookEveryMs = 200;
 
 /**
  * Does work until the user stops it, or a recording lacks an answer. Readers repeat a question that an endpoint does not
- * answer, for a long time, and a recording never will.
+ * answer, for a long time, and a recording never will. The signal that the work gets ends what it still does then.
  */
 async function whileAnswered<Result>(
   { recording, signal }: { readonly recording: RpcRecording | undefined; readonly signal: AbortSignal },
-  work: () => Promise<Result>,
+  work: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
-  signal.throwIfAborted();
-  let end: (reason: unknown) => void = () => {};
-  const ended = new Promise<never>((_, reject) => {
-    end = reject;
-  });
-  const stop = () => end(signal.reason);
-  signal.addEventListener("abort", stop);
+  const gap = new AbortController();
   const timer = setInterval(() => {
     const [question] = recording?.missing() ?? [];
-    if (question !== undefined) end(noAnswer(question));
+    if (question !== undefined) gap.abort(noAnswer(question));
   }, lookEveryMs);
-  return Promise.race([work(), ended]).finally(() => {
-    clearInterval(timer);
-    signal.removeEventListener("abort", stop);
+  const either = AbortSignal.any([signal, gap.signal]);
+  either.throwIfAborted();
+  const ended = new Promise<never>((_, reject) => {
+    either.addEventListener("abort", () => reject(either.reason), { once: true });
   });
+  return Promise.race([work(either), ended]).finally(() => clearInterval(timer));
 }
 
 function noAnswer(question: string): InvalidArgumentError {

@@ -75,8 +75,8 @@ async function rehearseTask(
   const { appId, network } = await findApp(host, { target: task.target, cloud });
   const stage = await openStage(io, host, { args, appId, network, cloud });
   try {
-    const report = await stage.run(() =>
-      makeReport(io, host, args, { task, stage, appId, hasCloud: cloud !== undefined }),
+    const report = await stage.run((signal) =>
+      makeReport({ ...io, signal }, host, args, { task, stage, appId, hasCloud: cloud !== undefined }),
     );
     const next = report.verdict === "go" ? liveCommands(host, stage, task.next(kindOf(report.owner), report)) : [];
     const shown = { report, next };
@@ -117,8 +117,9 @@ async function makeReport(
       return rehearsePhase(stage, { ...phase, plan, batch, proposer, onStep, signal: io.signal });
     },
   };
+  const { unprovable } = stage.world;
   const report = await rehearse(stage, {
-    ...{ subject, appId, kms: stage.kms, owner },
+    ...{ subject, appId, kms: stage.kms, owner, warnings: unprovable === undefined ? [] : [unprovable] },
     listCvms: async () => (appId === undefined ? [] : listCvms(stage.cloud, appId)),
     work: () => work(rehearsing),
   });

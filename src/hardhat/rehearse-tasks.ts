@@ -17,10 +17,11 @@ const stageOptions = [
   kmsOption,
 ];
 
-/** Options of a task that mean nothing where nothing is sent, or that the fork cannot serve. */
+/** Options that mean nothing where nothing is sent, or that a fork and a mock cloud with the present documents cannot serve. */
 const ofSending = [
   ...["dryRun", "yes", "ledger", "plan", "until", "replace", "transactionHash", "maxFee"],
   ...["prepare", "commit", "wait", "abandonTransaction", "index", "store", "prove"],
+  "revision",
 ];
 
 /** A task with the arguments of the one that it rehearses, and those of every rehearsal. */

@@ -188,8 +188,8 @@ function bootsOf({ boots }: RehearsalReport): Omit<TableRows, "width"> | undefin
     head: ["CVM", "before", "after", "compose hash", ...columns.map((key) => heads[key])],
     rows: boots.map((row) => [
       [
-        ...row.runsBefore.map((cvm) => (row.runsAfter.includes(cvm) ? cvm : `${cvm} until now`)),
-        ...row.runsAfter.flatMap((cvm) => (row.runsBefore.includes(cvm) ? [] : `${cvm} then`)),
+        ...row.runsBefore.map((cvm) => (row.runsAfter.includes(cvm) ? cvm : `${cvm}, before`)),
+        ...row.runsAfter.flatMap((cvm) => (row.runsBefore.includes(cvm) ? [] : `${cvm}, after`)),
       ].join(", ") || "none",
       wordFor(row.before),
       wordFor(row.after),

@@ -68,6 +68,8 @@ export interface RehearseParameters {
   readonly kms: Address | undefined;
   /** The account that must make the change, before it. */
   readonly owner: ReadOwnerReturnType;
+  /** What is known to be wrong with the stage, in sentences. */
+  readonly warnings?: readonly string[] | undefined;
   /** Lists the app's CVMs in the mock cloud. */
   readonly listCvms: () => Promise<readonly Cvm[]>;
   /** Plans and executes. */
@@ -82,7 +84,7 @@ export interface RehearseParameters {
  */
 export async function rehearse(
   stage: RehearsalStage,
-  { subject, appId, kms, owner, listCvms, work }: RehearseParameters,
+  { subject, appId, kms, owner, warnings: known = [], listCvms, work }: RehearseParameters,
 ): Promise<RehearsalReport> {
   const { client, cloud, chain, whenIdle } = stage;
   const readAll = async () => readMachines(cloud, appId === undefined ? [] : await listCvms());
@@ -103,6 +105,7 @@ export async function rehearse(
     plan: plan && { digest: plan.digest, task: plan.task },
     ownerAfter: isChanged && appId !== undefined ? await readAppOwner(client, appId) : undefined,
     warnings: [
+      ...known,
       ...stranded.map(
         ({ runsBefore, before }) =>
           `${runsBefore.join(", ")} could not boot before the change either: ${(before.kms ?? before.app).reason}.`,
@@ -114,7 +117,13 @@ export async function rehearse(
     ],
     limits: [
       `The chain is the one of block ${chain.blockNumber}. What later blocks change is not known.`,
-      ...(before.machines.length === 0 ? [noCvm] : reboots.length > 0 ? [mockCloud] : []),
+      ...(appId === undefined
+        ? [kmsAlone]
+        : before.machines.length === 0
+          ? [noCvm]
+          : reboots.length > 0
+            ? [mockCloud]
+            : []),
       ...limits,
     ],
   });
@@ -125,6 +134,8 @@ async function readAppOwner(client: LocalChainClient, appId: AppId): Promise<Rea
   return readOwner(client, { address: owner });
 }
 
+const kmsAlone =
+  "The plan names no app, so no boot was judged: a KMS decides about the boots of every app that is registered there.";
 const noCvm = "No CVM is known, so no boot was judged: give an API key of the cloud, or a file of CVMs.";
 const mockCloud =
   "A mock cloud restarted the CVMs, not the real one. TCB status UpToDate was assumed, and the values of environments are not known.";
