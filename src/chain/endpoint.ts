@@ -1,5 +1,5 @@
 import { createTransport, type EIP1193RequestFn, HttpRequestError, type HttpTransport, RpcRequestError } from "viem";
-import { type HttpAnswer, problemOfBody, readBody } from "../core/text.ts";
+import { type HttpAnswer, parseJson, problemOfBody, readBody } from "../core/text.ts";
 import { EndpointFault, EndpointTimeout, isRedirect, isResultOf } from "./rpc-errors.ts";
 
 export interface HttpEndpointParameters {
@@ -112,14 +112,6 @@ async function exchange({ url, headers: sent }: Endpoint, body: string, signal: 
   await response.body?.cancel();
   const location = headers.get("location");
   return { status, headers: new Headers(location === null ? {} : { location }), contentType: undefined, body: "" };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function faultIn(answer: unknown): { code: number; message: string; data?: unknown } | undefined {

@@ -3,7 +3,7 @@ import { inspect } from "node:util";
 import { z } from "zod";
 import { withRetry } from "../core/retry.ts";
 import { createSecretCleaner, hideLikelySecrets, type SecretCleaner } from "../core/secrets.ts";
-import { cleanText, findNetworkFailure, firstWords, mediaTypeOf, readBody } from "../core/text.ts";
+import { cleanText, findNetworkFailure, firstWords, mediaTypeOf, parseJson, readBody } from "../core/text.ts";
 import {
   type CloudAnswer,
   CloudProtocolError,
@@ -179,15 +179,6 @@ function headersOf({ headers, apiVersion, json, text }: SentRequest): Record<str
 function bodyOf({ json, text }: CloudRequest): { body?: string } {
   if (json !== undefined) return { body: JSON.stringify(json) };
   return text === undefined ? {} : { body: text.content };
-}
-
-/** Parses JSON. Returns `undefined` if the text is not JSON. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 const structuredSchema = z.looseObject({

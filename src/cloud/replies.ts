@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { withRetry } from "../core/retry.ts";
-import { describeHttpAnswer, problemOfBody } from "../core/text.ts";
+import { describeHttpAnswer, parseJson, problemOfBody } from "../core/text.ts";
 import { CloudProtocolError, type DstackError, InvalidArgumentError, isDstackError } from "../errors/index.ts";
 import type { CloudClient } from "./create-client.ts";
-import { type CloudReply, type CloudRequest, causeWithout, parseJson } from "./http.ts";
+import { type CloudReply, type CloudRequest, causeWithout } from "./http.ts";
 
 /** An answer of a wrong shape may come from a proxy, or from one of several servers. */
 const mostTries = 3;

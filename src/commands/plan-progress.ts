@@ -6,6 +6,7 @@ import {
   InvalidArgumentError,
   InvalidPlanFileError,
   InvalidProposalFileError,
+  isDstackError,
   OperationsAlikeError,
 } from "../errors/index.ts";
 import { readSafe } from "../governance/safe-account.ts";
@@ -14,11 +15,13 @@ import { findOperation } from "../governance/timelock-find.ts";
 import { shellWord } from "../output/format.ts";
 import { nextCommand, nextCommands } from "../output/plan.ts";
 import type { ChangePlan } from "../plans/change-plan.ts";
-import { checkPlan } from "../plans/check-plan.ts";
+import { checkPlan, type PlanCheck } from "../plans/check-plan.ts";
 import { checkUpdate } from "../plans/check-update.ts";
+import { describeContradiction, findExecution } from "../plans/find-execution.ts";
 import { loadPlan } from "../plans/plan-file.ts";
 import { loadPreparedUpdates } from "../update/prepared-file.ts";
 import type { ConnectedChain } from "./host.ts";
+import type { TaskIo } from "./run.ts";
 import type { Signing } from "./signing.ts";
 
 /** What was begun with a plan and is not finished. */
@@ -167,6 +170,29 @@ async function findProposal(path: string) {
 /** Where the prepared updates of a plan are kept, also if the folder does not exist. */
 export function preparedFileOf(root: string, digest: string): string {
   return join(root, ".dstack", "prepared", `${digest.replace(/^0x/, "").slice(0, 16)}.json`);
+}
+
+/** What became of a plan after its execution. */
+export interface Applied {
+  /** Null if it was not executed, or if that is not known. */
+  readonly appliedBy: PlanCheck["appliedBy"] | null;
+  /** Null if that is not known, because the endpoint does not serve the logs. */
+  readonly undone: PlanCheck["undone"] | null;
+}
+
+/** Reads by what a plan was executed, and what was undone since, as `plan check` tells it. For `--json` too. */
+export async function readApplied(
+  client: ChainClient,
+  { plan, signal }: { readonly plan: ChangePlan } & Pick<TaskIo, "signal">,
+): Promise<Applied> {
+  try {
+    const { transactionHashes: appliedBy, contradictions } = await findExecution(client, { plan, signal });
+    if (appliedBy === undefined) return { appliedBy: null, undone: [] };
+    return { appliedBy, undone: contradictions.map(describeContradiction) };
+  } catch (error) {
+    if (!isDstackError(error)) throw error;
+    return { appliedBy: null, undone: null };
+  }
 }
 
 /** What is left to do when the plan of an update was executed, as lines. */

@@ -5,12 +5,11 @@ import type { CloudClient } from "../cloud/create-client.ts";
 import { type ComposeHash, parseTransactionHash } from "../core/ids.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import { cleanText } from "../core/text.ts";
-import { InvalidArgumentError, isDstackError, PlanOvertakenError } from "../errors/index.ts";
+import { InvalidArgumentError, PlanOvertakenError } from "../errors/index.ts";
 import { shellWord } from "../output/format.ts";
 import { changesNothing, describeApplied, nextCommands, showPlan, toNextStep } from "../output/plan.ts";
 import type { ChangePlan } from "../plans/change-plan.ts";
 import { checkPlan, type PlanCheck } from "../plans/check-plan.ts";
-import { describeContradiction, findExecution } from "../plans/find-execution.ts";
 import { loadPlan } from "../plans/plan-file.ts";
 import type { ReasonSource } from "../plans/reason-rules.ts";
 import { finishPlan } from "./after-execution.ts";
@@ -275,27 +274,4 @@ function report({ appliedBy, objections, undone }: Pick<PlanCheck, "appliedBy" |
     undone,
     objections: objections.map(({ kind, problem, call }) => ({ kind, problem, call: call?.description ?? null })),
   };
-}
-
-/** What became of a plan after its execution. */
-export interface Applied {
-  /** Null if it was not executed, or if that is not known. */
-  readonly appliedBy: PlanCheck["appliedBy"] | null;
-  /** Null if that is not known, because the endpoint does not serve the logs. */
-  readonly undone: PlanCheck["undone"] | null;
-}
-
-/** Reads by what a plan was executed, and what was undone since, as `plan check` tells it. For `--json` too. */
-export async function readApplied(
-  { plan, chain: { client } }: Pick<ConnectedPlan, "plan" | "chain">,
-  { signal }: Pick<TaskIo, "signal">,
-): Promise<Applied> {
-  try {
-    const { transactionHashes: appliedBy, contradictions } = await findExecution(client, { plan, signal });
-    if (appliedBy === undefined) return { appliedBy: null, undone: [] };
-    return { appliedBy, undone: contradictions.map(describeContradiction) };
-  } catch (error) {
-    if (!isDstackError(error)) throw error;
-    return { appliedBy: null, undone: null };
-  }
 }

@@ -18,8 +18,7 @@ import { describeUndone } from "../output/plan.ts";
 import { formatResult, showPrice } from "../output/price.ts";
 import { finishPlan } from "./after-execution.ts";
 import type { Command, CommandHost } from "./host.ts";
-import { readApplied } from "./plan.ts";
-import { commandsAfter } from "./plan-progress.ts";
+import { commandsAfter, readApplied } from "./plan-progress.ts";
 import { runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { alreadyApplied } from "./safe.ts";
 import {
@@ -137,7 +136,7 @@ async function describeExecuted(
   const costWei = transaction.proof?.costWei ?? 0n;
   const transactionHash = parseTransactionHash(receipt.transactionHash);
   await requireExecution(chain.client, plan, { transactionHash, safeTxHash });
-  const { undone } = await readApplied(connected, io);
+  const { undone } = await readApplied(chain.client, { plan, signal: io.signal });
   return {
     result: {
       ...{ planDigest: plan.digest, outcome: "executed", safe: account.safe, chainId: account.chainId, safeTxHash },

@@ -11,7 +11,8 @@ import { describeApplied } from "../output/plan.ts";
 import type { ChangePlan } from "../plans/change-plan.ts";
 import { type AppArguments, connectApp, requireApp } from "./connect-app.ts";
 import type { Command, CommandHost, ConnectedChain } from "./host.ts";
-import { type ConnectedPlan, connectPlan, type PlanCheckArguments, readApplied } from "./plan.ts";
+import { connectPlan, type PlanCheckArguments } from "./plan.ts";
+import { readApplied } from "./plan-progress.ts";
 import { runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import type { SafeArguments } from "./safe-context.ts";
 import { openService } from "./safe-service.ts";
@@ -37,7 +38,7 @@ async function list(io: TaskIo, args: SafeListArguments, host: CommandHost): Pro
   const queued = await listQueuedSafeTransactions(chain.client, service, account);
   const rows = queued.map((one) => describe(one, { account, contracts, plan }));
   const { safe, chainId, version, threshold, owners, nonce } = account;
-  const applied = connected.planned && (await readApplied(connected.planned, io));
+  const applied = plan && (await readApplied(chain.client, { plan, signal: io.signal }));
   return {
     result: { safe, chainId, version, threshold, owners, nonce, service: service.host, transactions: rows, ...applied },
     show: (output) => {
@@ -57,17 +58,14 @@ interface Connected {
   readonly account: SafeAccount;
   readonly contracts: Contracts;
   readonly plan: ChangePlan | undefined;
-  /** With a plan. */
-  readonly planned?: ConnectedPlan | undefined;
 }
 
 /** The Safe that a plan or an app names. */
 async function connect(io: TaskIo, args: SafeListArguments, host: CommandHost): Promise<Connected> {
   if (args.file !== "") {
-    const planned = await connectPlan(io, args, host);
-    const { plan, chain } = planned;
+    const { plan, chain } = await connectPlan(io, args, host);
     const { owner, chainId, contracts } = plan;
-    return { chain, plan, planned, contracts, account: await readSafe(chain.client, { safe: owner.address, chainId }) };
+    return { chain, plan, contracts, account: await readSafe(chain.client, { safe: owner.address, chainId }) };
   }
   const app = await connectApp(args, host);
   const { appId, client, chainId, configuredKms } = app;

@@ -6,7 +6,7 @@ import { mergeProposals, type SafeProposal } from "../governance/safe-proposal.t
 import { describeUndone } from "../output/plan.ts";
 import { finishPlan } from "./after-execution.ts";
 import type { Command, CommandHost } from "./host.ts";
-import { type Applied, readApplied } from "./plan.ts";
+import { type Applied, readApplied } from "./plan-progress.ts";
 import { negativeAnswer, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { nextTask } from "./safe.ts";
 import { type ConnectedSafe, connectSafe, describeUse, type SafeArguments } from "./safe-context.ts";
@@ -32,7 +32,7 @@ async function verify(io: TaskIo, args: SafeVerifyArguments, host: CommandHost):
     named === undefined
       ? await findProvenExecution(chain.client, plan, { signal: io.signal })
       : await proveExecution(chain.client, plan, { transactionHash: parseTransactionHash(named) });
-  const { undone } = await readApplied(connected, io);
+  const { undone } = await readApplied(chain.client, { plan, signal: io.signal });
   if (verdict.kind === "applied") {
     const transactionHashes = [verdict.transactionHash];
     const outcome = proven(connected, { proposal, verdict, undone });

@@ -12,7 +12,8 @@ import { nextCommand } from "../output/plan.ts";
 import { describeState, showAlike } from "../output/timelock.ts";
 import type { DryRunArguments } from "./batch-plan.ts";
 import type { CommandHost, ConnectedChain } from "./host.ts";
-import { type Applied, type ConnectedPlan, connectPlan, type PlanCheckArguments, readApplied } from "./plan.ts";
+import { type ConnectedPlan, connectPlan, type PlanCheckArguments } from "./plan.ts";
+import { type Applied, readApplied } from "./plan-progress.ts";
 import type { TaskIo } from "./run.ts";
 import type { Signing } from "./signing.ts";
 import { executeCalls, planRequestOf } from "./write.ts";
@@ -63,7 +64,8 @@ export async function connectOperation(
     },
   );
   const holders = await readRoleHolders(chain.client, { timelock: found.timelock, signal: io.signal });
-  const { undone } = found.state === "done" ? await readApplied(connected, io) : { undone: [] };
+  const { undone } =
+    found.state === "done" ? await readApplied(chain.client, { plan, signal: io.signal }) : { undone: [] };
   return { ...connected, found, holders, undone };
 }
 

@@ -47,7 +47,8 @@ const textFields = [
   "storage_fs",
 ] as const;
 const listFields = ["allowed_envs", "features"] as const;
-const flagFields = [
+/** Fields that are true or false. */
+export const flagFields = [
   "public_logs",
   "public_sysinfo",
   "public_tcbinfo",

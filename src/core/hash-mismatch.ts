@@ -1,4 +1,4 @@
-import { type AppCompose, normaliseAppCompose } from "./app-compose.ts";
+import { type AppCompose, flagFields, normaliseAppCompose } from "./app-compose.ts";
 import { computeComposeHash, hashAppComposeText, writeAppCompose } from "./compose-hash.ts";
 import type { ComposeHashForm } from "./compose-hash-forms/form.ts";
 import { hashInEveryForm } from "./compose-hash-forms/forms.ts";
@@ -197,21 +197,9 @@ export interface ListLikelyEditsParameters {
   readonly cvmName?: string | undefined;
 }
 
-const flags = [
-  "public_logs",
-  "public_sysinfo",
-  "public_tcbinfo",
-  "kms_enabled",
-  "gateway_enabled",
-  "tproxy_enabled",
-  "local_key_provider_enabled",
-  "no_instance_id",
-  "secure_time",
-] as const;
-
 /** Values that the platform is known to insert. */
 const injected: Readonly<Record<string, readonly JsonValue[]>> = {
-  ...Object.fromEntries(flags.map((flag) => [flag, [true, false]])),
+  ...Object.fromEntries(flagFields.map((flag) => [flag, [true, false]])),
   name: [""],
   features: [[], ["kms"], ["kms", "tproxy-net"]],
   allowed_envs: [[]],

@@ -1,6 +1,5 @@
 /** Characters that can control a terminal, or hide and reverse text. */
 export const controlCharacters = /[\p{Cc}\p{Cf}]/gu;
-const controlSequences = /[\p{Cc}\p{Cf}]+/gu;
 
 /**
  * Makes text from a server or a contract safe to print: replaces control characters by spaces and cuts long text.
@@ -8,7 +7,7 @@ const controlSequences = /[\p{Cc}\p{Cf}]+/gu;
  * @param limit in characters
  */
 export function cleanText(text: string, limit = 500): string {
-  const printable = text.replace(controlSequences, " ").trim();
+  const printable = text.replace(/[\p{Cc}\p{Cf}]+/gu, " ").trim();
   return printable.length > limit ? `${printable.slice(0, limit)}…` : printable;
 }
 
@@ -64,7 +63,8 @@ export function firstWords(body: string, clean: (text: string) => string): strin
   return cleanText(line, longestWords).replace(/\.+$/, "");
 }
 
-function parseJson(text: string): unknown {
+/** Parses JSON. Returns `undefined` if the text is not JSON. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

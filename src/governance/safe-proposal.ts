@@ -1,11 +1,10 @@
-import { lstat } from "node:fs/promises";
 import { type Address, getAddress, type Hex, isAddressEqual, isHex } from "viem";
 import { z } from "zod";
 import { parseFixedHex } from "../core/ids.ts";
 import { type SafeDomain, type SafeTx, safeTxHashes } from "../core/safe.ts";
-import { InvalidProposalFileError, isDstackError, UnusableFileError } from "../errors/index.ts";
-import { faultCode, unusable, writeWholeFile } from "../files/own-file.ts";
-import { readBoundedText } from "../files/read-bounded.ts";
+import { parseJson } from "../core/text.ts";
+import { InvalidProposalFileError, isDstackError } from "../errors/index.ts";
+import { type DocumentKind, readDocument, requireDocument, writeDocument } from "../files/document.ts";
 import type { StatedConfirmation } from "./safe-confirmations.ts";
 
 /** A Safe transaction and the owners' signatures, in a file that owners pass to each other. */
@@ -20,9 +19,13 @@ export interface SafeProposal extends SafeDomain {
 
 const kind = "dstack-safe-proposal";
 const schemaVersion = 1;
-/** The calls of the largest batch and a hundred signatures have much less. */
-const longestFile = 4 * 1024 * 1024;
 const mostConfirmations = 1_000;
+const proposalDocument: DocumentKind = {
+  Unusable: InvalidProposalFileError,
+  maxBytes: 4 * 1024 * 1024, // the calls of the largest batch and a hundred signatures have much less
+  mayBeLink: false,
+  isOne: (text) => isProposal(parseJson(text)),
+};
 
 /**
  * Reads a proposal. Its hashes are computed again, and must be those of the file.
@@ -30,9 +33,7 @@ const mostConfirmations = 1_000;
  * @throws InvalidProposalFileError
  */
 export async function loadProposal(path: string): Promise<SafeProposal> {
-  const text = await readText(path);
-  if (text === undefined) throw new InvalidProposalFileError(path, "there is no such file");
-  const reading = readProposalFile(text);
+  const reading = readProposalFile(await requireDocument(path, proposalDocument));
   if ("problem" in reading) throw new InvalidProposalFileError(path, reading.problem);
   return reading.proposal;
 }
@@ -43,18 +44,12 @@ export async function loadProposal(path: string): Promise<SafeProposal> {
  * @throws InvalidProposalFileError
  */
 export async function saveProposal(path: string, proposal: SafeProposal): Promise<void> {
-  const older = await readText(path);
-  if (older !== undefined && !isProposal(parseJson(older)))
-    throw new InvalidProposalFileError(path, "it holds something else, and was not overwritten");
-  await writeWholeFile(path, writeProposalFile(proposal), { mode: 0o600 }).catch((cause: unknown) => {
-    const why = cause instanceof UnusableFileError ? `: ${cause.context.problem}` : "";
-    throw new InvalidProposalFileError(path, `it cannot be written${why}`, { cause });
-  });
+  await writeDocument(path, writeProposalFile(proposal), proposalDocument);
 }
 
 /** Whether there is a file, of any content. @throws InvalidProposalFileError if it cannot be read */
 export async function proposalExists(path: string): Promise<boolean> {
-  return (await readText(path)) !== undefined;
+  return (await readDocument(path, proposalDocument)) !== undefined;
 }
 
 /**
@@ -164,25 +159,5 @@ function parseProposal(raw: object): Omit<SafeProposal, "safeTxHash"> | undefine
   } catch (error) {
     if (error instanceof z.ZodError || isDstackError(error)) return undefined;
     throw error;
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Undefined if there is no such file. A link could lead to another file after the user has looked at it. */
-async function readText(path: string): Promise<string | undefined> {
-  try {
-    if ((await lstat(path)).isSymbolicLink()) throw new UnusableFileError(path, "it is a symbolic link");
-    return await readBoundedText(path, longestFile);
-  } catch (error) {
-    if (faultCode(error) === "ENOENT") return undefined;
-    const cause = unusable(path, error);
-    throw new InvalidProposalFileError(path, `${cause.context.problem}`, { cause });
   }
 }

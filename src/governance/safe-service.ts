@@ -2,7 +2,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
   defaultRetrySettings,
   type Failure,
-  parseJson,
   parseRetryAfter,
   planRetry,
   type RetrySettings,
@@ -10,7 +9,7 @@ import {
 } from "../cloud/http.ts";
 import { withRetry } from "../core/retry.ts";
 import { createSecretCleaner, hideLikelySecrets } from "../core/secrets.ts";
-import { describeHttpAnswer, findNetworkFailure, problemOfBody, readBody } from "../core/text.ts";
+import { describeHttpAnswer, findNetworkFailure, parseJson, problemOfBody, readBody } from "../core/text.ts";
 import { InvalidArgumentError, SafeServiceError, SafeServiceUnreachableError } from "../errors/index.ts";
 
 /** A hundred transactions with the calls of a large batch have less. */

@@ -95,3 +95,40 @@ export function sendingTask(id: string[], description: string) {
 export function changingTask(id: string[], description: string) {
   return sendingTask(id, description).addOption(batchOption).addOption(planOption);
 }
+
+export const planFileArgument = {
+  name: "file",
+  description: "File of the plan",
+  type: ArgumentType.STRING,
+  defaultValue: "",
+} as const;
+export const pinOption = optional("pin", "For the plan of a prune: further hashes to keep, separated by commas");
+export const queuedOption = optional(
+  "queued",
+  "For the plan of a prune: further queued calls whose hashes to keep: files or 0x…, separated by commas",
+);
+export const serviceOption = optional(
+  "service",
+  "Address of a Safe transaction service, or none (default: dstack.safe.service, else none)",
+);
+
+/** A task that compares a plan with the chain, and sends nothing. */
+export function planTask(id: string[], description: string) {
+  return task(id, description)
+    .addPositionalArgument(planFileArgument)
+    .addOption(storeOption)
+    .addOption(fromBlockOption)
+    .addOption(indexOption)
+    .addFlag(jsonFlag);
+}
+
+/** A task that sends transactions for a plan, after checking it. */
+export function sendingPlanTask(id: string[], description: string) {
+  return sendingTask(id, description)
+    .addPositionalArgument(planFileArgument)
+    .addOption(pinOption)
+    .addOption(queuedOption)
+    .addOption(storeOption)
+    .addOption(fromBlockOption)
+    .addOption(indexOption);
+}

@@ -2,26 +2,23 @@ import { emptyTask, task } from "hardhat/config";
 import {
   appOption,
   cvmOption,
-  fromBlockOption,
-  indexOption,
   jsonFlag,
   optional,
-  sendingTask,
-  storeOption,
+  pinOption,
+  planFileArgument,
+  planTask,
+  queuedOption,
+  sendingPlanTask,
+  serviceOption,
   transactionHashOption,
   withExample,
   yesFlag,
 } from "./options.ts";
-import { fileArgument, pinOption, queuedOption } from "./plan-tasks.ts";
 import { run } from "./tasks.ts";
 
 const proposalOption = optional(
   "proposal",
   "Files of the proposal, separated by commas, whose signatures are joined (default: PLAN.safe.json beside the plan)",
-);
-const serviceOption = optional(
-  "service",
-  "Address of a Safe transaction service, or none (default: dstack.safe.service, else none)",
 );
 const nonceOption = optional("nonce", "Nonce of the Safe transaction (default: the one after what is queued)");
 const hardwareFlag = {
@@ -31,14 +28,9 @@ const hardwareFlag = {
 
 /** A task about the Safe transaction of a plan. */
 function safeTask(name: string, description: string, example: string) {
-  return task(["dstack", "safe", name], withExample(description, `safe ${example}`))
-    .addPositionalArgument(fileArgument)
+  return planTask(["dstack", "safe", name], withExample(description, `safe ${example}`))
     .addOption(proposalOption)
-    .addOption(serviceOption)
-    .addOption(storeOption)
-    .addOption(fromBlockOption)
-    .addOption(indexOption)
-    .addFlag(jsonFlag);
+    .addOption(serviceOption);
 }
 
 /** A task that signs for an owner, and sends nothing to the chain. */
@@ -67,22 +59,16 @@ export const safeTasks = [
   )
     .setAction(run(async () => (await import("../commands/safe.ts")).safeSign))
     .build(),
-  sendingTask(
+  sendingPlanTask(
     ["dstack", "safe", "execute"],
     withExample(
       "Executes the Safe transaction of a plan with the owners' signatures; any account can pay for it",
       "safe execute plan.json --network base",
     ),
   )
-    .addPositionalArgument(fileArgument)
     .addOption(proposalOption)
     .addOption(serviceOption)
     .addOption(nonceOption)
-    .addOption(pinOption)
-    .addOption(queuedOption)
-    .addOption(storeOption)
-    .addOption(fromBlockOption)
-    .addOption(indexOption)
     .setAction(run(async () => (await import("../commands/safe-execute.ts")).safeExecute))
     .build(),
   safeTask(
@@ -100,7 +86,7 @@ export const safeTasks = [
       "safe list --app my-app --service https://api.safe.global/tx-service/base",
     ),
   )
-    .addPositionalArgument(fileArgument)
+    .addPositionalArgument(planFileArgument)
     .addOption(appOption)
     .addOption(cvmOption)
     .addOption(serviceOption)

@@ -1,58 +1,35 @@
 import { emptyTask, task } from "hardhat/config";
-import { ArgumentType } from "hardhat/types/arguments";
 import {
   acceptOption,
   appOption,
   batchOption,
   cvmOption,
   fromBlockOption,
-  indexOption,
   jsonFlag,
   ledgerOption,
   optional,
-  sendingTask,
-  storeOption,
+  planFileArgument,
+  sendingPlanTask,
+  serviceOption,
   withExample,
 } from "./options.ts";
 import { run } from "./tasks.ts";
 
-const fileArgument = {
-  name: "file",
-  description: "File of the plan",
-  type: ArgumentType.STRING,
-  defaultValue: "",
-} as const;
 const saltOption = optional("salt", "Salt of the operation, 32 bytes of hex (default: the plan's digest)");
 const predecessorOption = optional(
   "predecessor",
   "Id of the operation that must be executed before this one (default: none)",
 );
 const idOption = optional("id", "Id of the operation, if several make the plan's calls (default: the only one)");
-const pinOption = optional("pin", "For the plan of a prune: further hashes to keep, separated by commas");
-const queuedOption = optional(
-  "queued",
-  "For the plan of a prune: further queued calls whose hashes to keep: files or 0x…, separated by commas",
-);
-const serviceOption = optional(
-  "service",
-  "Address of the Safe transaction service that lists what waits in Safes, or none (default: dstack.safe.service)",
-);
-
 /** A task that calls the timelock with a plan's operation. */
 function callingTask(id: string[], description: string) {
-  return sendingTask(id, description)
-    .addPositionalArgument(fileArgument)
+  return sendingPlanTask(id, description)
     .addOption(saltOption)
     .addOption(predecessorOption)
     .addOption(idOption)
     .addOption(optional("from", "Account that calls the timelock, such as a Safe with the role (default: the signer)"))
     .addOption(optional("plan", "File for a plan of this one call, which the Safe of --from executes; nothing is sent"))
-    .addOption(batchOption)
-    .addOption(pinOption)
-    .addOption(queuedOption)
-    .addOption(storeOption)
-    .addOption(fromBlockOption)
-    .addOption(indexOption);
+    .addOption(batchOption);
 }
 
 const delayOption = optional(
@@ -79,14 +56,18 @@ export const timelockTasks = [
       "timelock status plan.json --network base",
     ),
   )
-    .addPositionalArgument(fileArgument)
+    .addPositionalArgument(planFileArgument)
     .addOption(saltOption)
     .addOption(predecessorOption)
     .addOption(idOption)
     .addOption(optional("timelock", "Without a plan: address of the timelock (default: the owner of the app)"))
     .addOption(appOption)
     .addOption(cvmOption)
-    .addOption(serviceOption)
+    .addOption({
+      ...serviceOption,
+      description:
+        "Address of the Safe transaction service that lists what waits in Safes, or none (default: dstack.safe.service)",
+    })
     .addOption(fromBlockOption)
     .addOption(ledgerOption)
     .addFlag(jsonFlag)

@@ -1,7 +1,14 @@
 import type { Address, Hex } from "viem";
 import { systemClock } from "../chain/retry.ts";
 import { createSecretCleaner } from "../core/secrets.ts";
-import { describeHttpAnswer, findNetworkFailure, firstWords, problemOfBody, readBody } from "../core/text.ts";
+import {
+  describeHttpAnswer,
+  findNetworkFailure,
+  firstWords,
+  parseJson,
+  problemOfBody,
+  readBody,
+} from "../core/text.ts";
 import { InvalidArgumentError, LogIndexError } from "../errors/index.ts";
 import type { BlockRange } from "./block-ranges.ts";
 import type { PolicyLog } from "./policy.ts";
@@ -204,14 +211,6 @@ async function request(target: string, signal: AbortSignal, clean: (text: string
     headers,
     kind: longLimit.test(words) ? "unsupported" : undefined,
   });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Milliseconds between two requests, if a refusal names a number of requests per second. */

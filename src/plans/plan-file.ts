@@ -1,11 +1,18 @@
 import { z } from "zod";
-import { cleanText } from "../core/text.ts";
-import { InvalidPlanFileError, UnusableFileError } from "../errors/index.ts";
-import { faultCode, writeWholeFile } from "../files/own-file.ts";
-import { defaultMaxBytes, readBoundedText } from "../files/read-bounded.ts";
+import { cleanText, parseJson } from "../core/text.ts";
+import { InvalidPlanFileError } from "../errors/index.ts";
+import { type DocumentKind, requireDocument, writeDocument } from "../files/document.ts";
+import { defaultMaxBytes } from "../files/read-bounded.ts";
 import type { ChangePlan } from "./change-plan.ts";
 import { type PlanReading, readPlanBody, toPlanBody } from "./plan-body.ts";
 import { planKind } from "./plan-schema.ts";
+
+const planDocument: DocumentKind = {
+  Unusable: InvalidPlanFileError,
+  maxBytes: defaultMaxBytes,
+  mayBeLink: true,
+  isOne: (text) => isPlan(parseJson(text)),
+};
 
 /**
  * Reads a plan from a file. Refuses a file that was changed after it was written, and one whose descriptions are not
@@ -18,9 +25,7 @@ import { planKind } from "./plan-schema.ts";
  * const { digest, changes } = await loadPlan("plan.json");
  */
 export async function loadPlan(path: string): Promise<ChangePlan> {
-  const text = await readText(path);
-  if (text === undefined) throw new InvalidPlanFileError(path, "there is no such file");
-  const reading = readPlanFile(text);
+  const reading = readPlanFile(await requireDocument(path, planDocument));
   if ("problem" in reading) throw new InvalidPlanFileError(path, reading.problem);
   return reading.plan;
 }
@@ -36,15 +41,7 @@ export async function loadPlan(path: string): Promise<ChangePlan> {
  * await savePlan("plan.json", changePlan);
  */
 export async function savePlan(path: string, plan: ChangePlan): Promise<void> {
-  const older = await readText(path);
-  if (older !== undefined && !isPlan(parseJson(older))) throw new InvalidPlanFileError(path, "it is not a plan");
-  const text = writePlanFile(plan);
-  if (Buffer.byteLength(text) > defaultMaxBytes)
-    throw new InvalidPlanFileError(path, "it would be too large to be read again: plan fewer changes");
-  await writeWholeFile(path, text, { mode: 0o600 }).catch((cause: unknown) => {
-    const why = cause instanceof UnusableFileError ? `: ${cause.context.problem}` : "";
-    throw new InvalidPlanFileError(path, `it cannot be written${why}`, { cause });
-  });
+  await writeDocument(path, writePlanFile(plan), planDocument);
 }
 
 /** A plan as the text of a file. */
@@ -76,21 +73,4 @@ const planLike = z.looseObject({ kind: z.literal(planKind), schemaVersion: z.unk
 
 function isPlan(value: unknown): value is z.output<typeof planLike> {
   return planLike.safeParse(value).success;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Undefined if there is no such file. */
-async function readText(path: string): Promise<string | undefined> {
-  return readBoundedText(path).catch((cause: unknown) => {
-    if (!(cause instanceof UnusableFileError)) throw cause;
-    if (faultCode(cause.cause) === "ENOENT") return undefined;
-    throw new InvalidPlanFileError(path, `${cause.context.problem}`, { cause });
-  });
 }

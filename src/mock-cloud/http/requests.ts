@@ -14,10 +14,12 @@ import {
 } from "../../cloud/protocol.ts";
 import { type ComposeHash, parseComposeHash, parseTransactionHash } from "../../core/ids.ts";
 import type { JsonObject } from "../../core/json.ts";
+import { parseJson } from "../../core/text.ts";
 import { isDstackError } from "../../errors/index.ts";
 import { ApiError, InvalidRequestError, replacePendingHeader } from "../errors.ts";
-import type { Confirmation, TokenCommit } from "../services/confirmation.ts";
+import type { Confirmation } from "../services/onchain-policy.ts";
 import type { UpdateChange } from "../services/plan-update.ts";
+import type { TokenCommit } from "../services/prepared-updates.ts";
 import type { ChangeContext } from "../services/updates.ts";
 import type { CvmSettings, Gpus } from "../store/cvms.ts";
 
@@ -237,14 +239,6 @@ export function parseUserConfig(text: string | null): UserConfig {
     default_gateway_domain: known?.default_gateway_domain ?? null,
     ssh_authorized_keys: known?.ssh_authorized_keys ?? [],
   };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 interface Source {

@@ -10,11 +10,11 @@ import type { Kms, Node } from "../store/platform.ts";
 import type { PreparedInstance } from "../store/prepared-instances.ts";
 import type { Store } from "../store/store.ts";
 import { type OnchainStatus, readOnchainStatus } from "../verification/read-registration.ts";
-import type { Confirmation, TokenCommit } from "./confirmation.ts";
 import type { Fleet } from "./fleet.ts";
 import type { KmsRuntime } from "./kms.ts";
-import type { RegistrationVerifier } from "./onchain-policy.ts";
+import type { Confirmation, RegistrationVerifier } from "./onchain-policy.ts";
 import { planUpdate } from "./plan-update.ts";
+import type { TokenCommit } from "./prepared-updates.ts";
 import { newCvmIds } from "./provisioning.ts";
 import { pendingLifetimeMs } from "./updates.ts";
 

@@ -1,6 +1,6 @@
 import type { PublicClient } from "viem";
-import { errorCodes, statusCodes } from "../../cloud/protocol.ts";
-import type { ComposeHash, DeviceId } from "../../core/ids.ts";
+import { type alreadyRegistered, errorCodes, statusCodes } from "../../cloud/protocol.ts";
+import type { ComposeHash, DeviceId, TransactionHash } from "../../core/ids.ts";
 import type { Clock } from "../clock.ts";
 import { ApiError, chainUnavailable, notOnChain } from "../errors.ts";
 import type { Finality } from "../options.ts";
@@ -9,8 +9,13 @@ import type { AwaitedTag } from "../store/operations.ts";
 import type { Kms, Platform } from "../store/platform.ts";
 import { type OnchainStatus, readOnchainStatus } from "../verification/read-registration.ts";
 import { verifyRegistration } from "../verification/verify-registration.ts";
-import type { Confirmation } from "./confirmation.ts";
 import type { KmsRuntime } from "./kms.ts";
+
+/** Phase 2: the hash that the client registered, and the transaction that proves it. */
+export interface Confirmation {
+  readonly composeHash: ComposeHash;
+  readonly transactionHash: TransactionHash | typeof alreadyRegistered;
+}
 
 export interface RegistrationVerifierDependencies {
   readonly platform: Platform;

@@ -6,9 +6,18 @@ import type { Cvm } from "../store/cvms.ts";
 import type { PendingUpdate } from "../store/pending-updates.ts";
 import type { Store } from "../store/store.ts";
 import { hashCommitToken } from "./account.ts";
-import type { TokenCommit } from "./confirmation.ts";
 import { isNamed } from "./find.ts";
+import type { Confirmation } from "./onchain-policy.ts";
 import { type Accepted, type ChangeContext, pendingLifetimeMs, type Updates } from "./updates.ts";
+
+/** Commits a prepared update or CVM. */
+export interface TokenCommit {
+  readonly token: string;
+  /** @default the hash that was prepared */
+  readonly composeHash: ComposeHash | undefined;
+  /** @default none: only the contract's state is checked */
+  readonly transactionHash: Confirmation["transactionHash"] | undefined;
+}
 
 /** State of a prepared update. `outdated`: the CVM's document has changed since the update was prepared. */
 export type PreparedState = "pending" | "committed" | "superseded" | "expired" | "outdated";

@@ -10,10 +10,9 @@ import type { AwaitedTag, Operation } from "../store/operations.ts";
 import type { PendingUpdate } from "../store/pending-updates.ts";
 import type { Store } from "../store/store.ts";
 import { createCommitToken } from "./account.ts";
-import type { Confirmation } from "./confirmation.ts";
 import { type Fleet, refuseSmallerDisk } from "./fleet.ts";
 import type { KmsRuntime } from "./kms.ts";
-import type { RegistrationVerifier } from "./onchain-policy.ts";
+import type { Confirmation, RegistrationVerifier } from "./onchain-policy.ts";
 import { isSameAllowedEnvs, planUpdate, resolveSettings, type UpdateChange } from "./plan-update.ts";
 
 /** How long a proposed update waits for the registration of its hash. */
