@@ -38,6 +38,7 @@ export const rehearsePrune: Command<PruneArguments & RehearseArguments> = (args,
       const file = join(stage.folder, "plan.json");
       const planned = await orRefusal(() => prune(inner(args, "prune", file), planning, io));
       if ("refusal" in planned) return refused(planned.refusal);
+      if (!isWritten(planned.done)) return nothing;
       return { ...(await executeFile(file, { execute })), warnings: warningsIn(planned.done) };
     },
     next: (kind) => changingCommands("prune", args, kind),
@@ -54,7 +55,7 @@ export const rehearseAppUpgrade: Command<AppUpgradeArguments & RehearseArguments
       const deploying = { ...planning, readSigner: async () => devAccount(0) };
       const planned = await orRefusal(() => upgrade(io, inner(args, "app upgrade", file), deploying));
       if ("refusal" in planned) return refused(planned.refusal);
-      if ("outcome" in planned.done.result && planned.done.result.outcome === "unchanged") return nothing;
+      if (!isWritten(planned.done)) return nothing;
       const limits = args.contract === undefined ? [] : [withoutDeployment];
       return { ...(await executeFile(file, { execute })), limits, warnings: warningsIn(planned.done) };
     },
@@ -170,7 +171,7 @@ async function updateCvms(
   const { commitPlanned } = await import("./update-commit.ts");
   const prepared = await orRefusal(() => prepareForOwners(io, { ...part, prepare: true }, changing, file));
   if ("refusal" in prepared) return refused(prepared.refusal);
-  if (!("planFile" in prepared.done.result)) return nothing;
+  if (!isWritten(prepared.done)) return nothing;
   const work = await executeFile(file, { execute });
   if (hasFailed(work.phases)) return work;
   const plan = await loadPlan(file);
@@ -216,6 +217,11 @@ const withoutCommit =
 
 function applied(transactions: readonly string[]): string {
   return `The plan was executed already, by ${transactions.join(", ")}.`;
+}
+
+/** A command writes no plan if there is nothing to change. */
+function isWritten({ result }: TaskOutcome): boolean {
+  return typeof Reflect.get(result, "planFile") === "string";
 }
 
 const finding = z.object({ severity: z.enum(["error", "warning", "note"]), message: z.string() });

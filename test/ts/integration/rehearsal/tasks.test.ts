@@ -16,7 +16,11 @@ interface Report {
   readonly verdict: string;
   readonly reasons: readonly { readonly kind: string; readonly message: string }[];
   readonly chain: { readonly blockNumber: string };
-  readonly phases: readonly { readonly title: string; readonly isLive: boolean }[];
+  readonly phases: readonly {
+    readonly title: string;
+    readonly isLive: boolean;
+    readonly execution: { readonly steps: readonly object[] };
+  }[];
   readonly reboots: readonly { readonly isRunning: boolean; readonly composeHash: string }[];
   readonly next: readonly string[];
 }
@@ -89,8 +93,16 @@ describe("dstack rehearse", () => {
   });
 
   it("is a no-go if there is nothing to do", async () => {
-    const { reasons } = await reportOf("app-upgrade", { implementation: live.contracts.appImplementation }, 8);
-    expect(reasons.map(({ kind }) => kind)).to.deep.equal(["nothing-to-do"]);
+    for (const [task, args] of [
+      ["app-upgrade", { implementation: live.contracts.appImplementation }],
+      ["prune", { keep: "0" }],
+    ] as const) {
+      const { reasons } = await reportOf(task, args, 8);
+      expect(
+        reasons.map(({ kind }) => kind),
+        task,
+      ).to.deep.equal(["nothing-to-do"]);
+    }
   });
 
   it("rehearses a plan that a task wrote", async () => {
@@ -127,7 +139,8 @@ describe("dstack rehearse", () => {
     expect(run.exitCode, run.stdout + run.stderr).to.equal(0);
     const second = run.json<Report>();
     expect(second.chain.blockNumber).to.equal(first.chain.blockNumber);
-    expect(second.phases).to.deep.equal(first.phases);
+    const stepsOf = ({ phases }: Report) => phases.map(({ execution }) => execution.steps);
+    expect(stepsOf(second)).to.deep.equal(stepsOf(first));
     const other = await runTask(alone, ["rehearse", "app-upgrade"], {
       ...{ app: appId, implementation: devAccount(3).address, cvms, offline: recording, json: true },
     });
