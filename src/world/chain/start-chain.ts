@@ -1,11 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createHardhatRuntimeEnvironment } from "hardhat/hre";
 import { BlockNotFoundError, createPublicClient, size, type Transport } from "viem";
 import { httpEndpoint } from "../../chain/endpoint.ts";
 import { withRpcErrors } from "../../chain/rpc-errors.ts";
-import { isLoopback } from "../../chain/transactions/chain-identity.ts";
 import { batchExecutorAddress } from "../../core/batch-executor.ts";
 import { multicall3Address } from "../../core/contract-deployment.ts";
 import { InvalidArgumentError } from "../../errors/index.ts";
@@ -16,6 +14,7 @@ import { type TagLags, withLaggingTags } from "./block-tags.ts";
 import { isTypeFour, sendTypeFour, withoutFeesOfCalls } from "./calls-without-fees.ts";
 import { createLocalChainClient, type LocalChainClient } from "./client.ts";
 import { type ChainClock, createChainClock } from "./clock.ts";
+import { openForkEndpoint } from "./fork-endpoint.ts";
 import { createMining, type Mining } from "./mining.ts";
 import {
   baseChain,
@@ -113,7 +112,7 @@ export interface SimulatedChain extends Mining, ChainClock {
 export async function createSimulatedChain(parameters: SimulatedChainParameters): Promise<SimulatedChain> {
   const { genesis, id = baseChainId, chainType = "op", allowsEqualTimestamps = false, fork } = parameters;
   const cleaned = fork === undefined ? (error: unknown) => error : createForkErrorCleaner(fork.url);
-  const cache = openCache(fork);
+  const endpoint = fork && (await openForkEndpoint(fork));
   const hre = await createHardhatRuntimeEnvironment(
     {
       // Hardhat knows Ethereum. The hardforks of a fork are those of the forked chain.
@@ -122,7 +121,7 @@ export async function createSimulatedChain(parameters: SimulatedChainParameters)
         ...(chainType === "op" && { [id]: baseChainDescriptor }),
       },
       // Hardhat would read artifacts only for the texts of revert errors.
-      paths: { cache: cache.path, artifacts: emptyArtifacts() },
+      paths: { cache: endpoint?.cache ?? join(cacheDirectory(), "cache"), artifacts: emptyArtifacts() },
       networks: {
         chain: {
           type: "edr-simulated",
@@ -134,7 +133,7 @@ export async function createSimulatedChain(parameters: SimulatedChainParameters)
           transactionGasCap: gasCap,
           // As on a real chain: a reverted transaction is mined, and its receipt shows the failure.
           throwOnTransactionFailures: false,
-          ...(fork === undefined ? { initialDate: genesis } : forkSettings(fork)),
+          ...(fork && endpoint ? forkSettings(fork, endpoint.url) : { initialDate: genesis }),
         },
       },
     },
@@ -142,8 +141,8 @@ export async function createSimulatedChain(parameters: SimulatedChainParameters)
     // Any directory of an npm package works, because Hardhat reads nothing from it.
     import.meta.dirname,
   );
-  const connection = await hre.network.create("chain").catch((error: unknown) => {
-    cache.remove();
+  const connection = await hre.network.create("chain").catch(async (error: unknown) => {
+    await endpoint?.close();
     throw cleaned(error);
   });
   const request = withoutFeesOfCalls(async (method, params) => {
@@ -168,19 +167,8 @@ export async function createSimulatedChain(parameters: SimulatedChainParameters)
     },
     withoutTimer: mining.withoutTimer,
     now: clock.now,
-    close: () => connection.close().finally(cache.remove),
+    close: () => connection.close().finally(() => endpoint?.close()),
   };
-}
-
-/**
- * EDR keeps old blocks of a fork in files across runs, by the host and the port of the endpoint. Behind a port of this
- * machine is another chain the next time, or a recording that must see every question. So its files last as long as the
- * fork.
- */
-function openCache(fork: ForkPoint | undefined): { readonly path: string; readonly remove: () => void } {
-  if (fork === undefined || !isLoopback(fork.url)) return { path: join(cacheDirectory(), "cache"), remove: () => {} };
-  const path = mkdtempSync(join(tmpdir(), "dstack-fork-"));
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
 /**
@@ -197,7 +185,7 @@ function emptyArtifacts(): string {
   return folder;
 }
 
-function forkSettings({ url, blockNumber, hardfork }: ForkPoint) {
+function forkSettings({ blockNumber, hardfork }: ForkPoint, url: string) {
   return { forking: { url, blockNumber }, ...(hardfork !== undefined && { hardfork }) };
 }
 

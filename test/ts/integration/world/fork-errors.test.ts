@@ -18,10 +18,12 @@ describe("errors of a fork", () => {
   let fork: LocalChain;
   /** What the endpoint does instead of answering. */
   let fail: ((response: ServerResponse) => void) | undefined;
+  let asked = 0;
 
   before(async () => {
     upstream = await startChain();
     endpoint = await startServer(async (response, { body }) => {
+      asked += 1;
       if (fail) return fail(response);
       const headers = { "content-type": "application/json" };
       const answer = await fetch(upstream.rpcUrl, { method: "POST", headers, body });
@@ -35,6 +37,17 @@ describe("errors of a fork", () => {
     await fork.close();
     await endpoint.close();
     await upstream.close();
+  });
+
+  it("are rare, because a fork asks about an account of a new block once, and not for every call", async () => {
+    const call = async () => {
+      const before = asked;
+      const params = [{ to: `0x${"77".repeat(20)}`, from: `0x${"78".repeat(20)}` }, "latest"];
+      await postRpc<Answer>(fork.rpcUrl, { jsonrpc: "2.0", id: 1, method: "eth_call", params });
+      return asked - before;
+    };
+    expect(await call()).to.be.greaterThan(0);
+    expect(await call()).to.equal(0);
   });
 
   const echoed = `Key ${pathKey} (${queryKey}) at https://upstream.example/v2/${pathKey} has no credit.`;
