@@ -27,7 +27,7 @@ import {
 } from "./predeploys.ts";
 import { type ChainRecord, recordRequests, replayRequests } from "./record.ts";
 import { createForkErrorCleaner, gasCap, refuseEndlessRange, refuseFatalCall } from "./rpc-faults.ts";
-import { inProcessTransport, serveRpc } from "./rpc-server.ts";
+import { type AnswerRpc, inProcessTransport, serveRpc } from "./rpc-server.ts";
 
 export interface StartChainParameters extends PageGuardOptions {
   /** @default 0, any free port */
@@ -152,6 +152,7 @@ export async function createSimulatedChain(parameters: SimulatedChainParameters)
       throw cleaned(error);
     }
   });
+  if (fork !== undefined) await passForkedBlock(request);
   const clock = createChainClock({ request, allowsEqualTimestamps });
   const mining = createMining({ request: clock.answer, allowsEqualTimestamps });
   return {
@@ -183,6 +184,13 @@ function emptyArtifacts(): string {
     // The home folder is read-only. Only Jest needs this folder.
   }
   return folder;
+}
+
+/** The forked block may be ahead of this machine's clock. EDR would then mine blocks that are older than it. */
+async function passForkedBlock(request: AnswerRpc): Promise<void> {
+  const { timestamp } = Object(await request("eth_getBlockByNumber", ["latest", false])) as { timestamp?: string };
+  const ahead = Number(timestamp) - Math.floor(Date.now() / 1000);
+  if (ahead >= 0) await request("evm_increaseTime", [ahead + 1]);
 }
 
 function forkSettings({ blockNumber, hardfork }: ForkPoint, url: string) {
