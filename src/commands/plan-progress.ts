@@ -13,7 +13,7 @@ import { readSafe } from "../governance/safe-account.ts";
 import { loadProposal, proposalExists } from "../governance/safe-proposal.ts";
 import { findOperation } from "../governance/timelock-find.ts";
 import { shellWord } from "../output/format.ts";
-import { nextCommand, nextCommands } from "../output/plan.ts";
+import { nextCommand, nextCommands, toNextStep } from "../output/plan.ts";
 import type { ChangePlan } from "../plans/change-plan.ts";
 import { checkPlan, type PlanCheck } from "../plans/check-plan.ts";
 import { checkUpdate } from "../plans/check-update.ts";
@@ -57,9 +57,9 @@ export async function requireReplaceable(
   if (progress === undefined) return;
   const { what, next, stage } = progress;
   const other = join(dirname(file), basename(file).replace(/(?:\.json)?$/, "-2.json"));
-  const finish = next.map((line) => line.trim().replace(/^(?:next|then) +/, "")).join("; ");
+  const finish = toNextStep(next);
   throw new InvalidArgumentError(`${file} holds a plan of dstack ${older.task} that is under way: ${what}.`, {
-    nextStep: `The file was not overwritten. ${finish === "" ? "" : `Finish that plan: ${finish}. `}Or give the new plan another name: --plan ${shellWord(other)}.`,
+    nextStep: `The file was not overwritten. ${finish === null ? "" : `Finish that plan: ${finish}. `}Or give the new plan another name: --plan ${shellWord(other)}.`,
     context: { planFile: file, digest: older.digest, stage },
   });
 }

@@ -100,7 +100,7 @@ async function apply(io: TaskIo, args: PlanApplyArguments, host: CommandHost): P
     return { result: { ...described, outcome: "nothing" }, show: (output) => output.line("Nothing was sent.") };
   if (owner.kind === "timelock" || owner.kind === "contract") return handOver(io, connected, args.file, owner);
   const { result, ...outcome } = await execute(io, args, { host, connected, signer: owner });
-  if (owner.kind === "safe") for (const line of nextCommands("safe", args.file, chain.network, 3)) io.output.line(line);
+  if (owner.kind === "safe") for (const line of nextCommands("safe", args.file, chain.network, 2)) io.output.line(line);
   return { ...outcome, result: { ...described, ...result } };
 }
 

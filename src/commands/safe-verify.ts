@@ -3,10 +3,10 @@ import { type FoundExecution, findProvenExecution } from "../governance/find-exe
 import { type ProvenExecution, proveExecution } from "../governance/prove-execution.ts";
 import { requireProposalOf } from "../governance/safe-find.ts";
 import { mergeProposals, type SafeProposal } from "../governance/safe-proposal.ts";
-import { describeUndone } from "../output/plan.ts";
+import { describeUndone, nextCommands, toNextStep } from "../output/plan.ts";
 import { finishPlan } from "./after-execution.ts";
 import type { Command, CommandHost } from "./host.ts";
-import { type Applied, readApplied } from "./plan-progress.ts";
+import { type Applied, readApplied, readProgress } from "./plan-progress.ts";
 import { negativeAnswer, runTask, type TaskIo, type TaskOutcome } from "./run.ts";
 import { nextTask } from "./safe.ts";
 import { type ConnectedSafe, connectSafe, describeUse, type SafeArguments } from "./safe-context.ts";
@@ -38,15 +38,15 @@ async function verify(io: TaskIo, args: SafeVerifyArguments, host: CommandHost):
     const outcome = proven(connected, { proposal, verdict, undone });
     return finishPlan(io, host, { ...connected, args, transactionHashes }, outcome);
   }
-  const { outcome, words } = await explain(connected, { args, proposal, verdict, undone });
+  const { outcome, words, next } = await explain(connected, { args, proposal, verdict, undone });
   const transactionHash = verdict.kind === "refused" ? verdict.transactionHash : null;
   return {
     result: {
       ...{ planDigest: plan.digest, safe: account.safe, chainId: account.chainId, nonce: account.nonce },
-      ...{ outcome, transactionHash, undone, words },
+      ...{ outcome, transactionHash, undone, words, nextStep: toNextStep(next) },
     },
     show: (output) => {
-      for (const line of words) output.line(line);
+      for (const line of [...words, ...next]) output.line(line);
     },
     exitCode: negativeAnswer,
   };
@@ -87,30 +87,32 @@ interface Refuted {
   readonly undone: Applied["undone"];
 }
 
-/** Why the plan is not executed, as sentences. */
+/** Why the plan is not executed, as sentences, and the commands that come next, as lines. */
 async function explain(
   connected: ConnectedSafe,
   { args, proposal, verdict, undone }: Refuted,
-): Promise<{ readonly outcome: string; readonly words: readonly string[] }> {
-  const { account, plan } = connected;
+): Promise<{ readonly outcome: string; readonly words: readonly string[]; readonly next: readonly string[] }> {
+  const { account, plan, chain } = connected;
   if (verdict.kind === "refused")
-    return { outcome: verdict.reason === "safe-failed" ? "failed" : "refused", words: [verdict.message] };
+    return { outcome: verdict.reason === "safe-failed" ? "failed" : "refused", words: [verdict.message], next: [] };
   if (verdict.kind === "partly-applied") {
     const open = verdict.open.map(({ call }) => `  not done: ${call.description}`);
     if (open.length > 0)
-      return { outcome: "partly executed", words: ["Only a part of the plan is executed:", ...open] };
+      return { outcome: "partly executed", words: ["Only a part of the plan is executed:", ...open], next: [] };
     const words = ["The plan was executed, in several transactions.", ...describeUndone(undone)];
-    return { outcome: "partly executed", words };
+    return { outcome: "partly executed", words, next: [] };
   }
   if (proposal !== undefined && proposal.safeTx.nonce < account.nonce) {
     const use = await describeUse(connected, proposal);
-    const anew = nextTask("propose", args, connected.chain.network);
-    const words = [`Nonce ${proposal.safeTx.nonce} is used: ${use}.`, "Propose the plan anew:", `  ${anew}`];
-    return { outcome: "nonce used", words };
+    const words = [`Nonce ${proposal.safeTx.nonce} is used: ${use}.`, "Propose the plan anew:"];
+    return { outcome: "nonce used", words, next: [`  ${nextTask("propose", args, chain.network)}`] };
   }
   const since = `since block ${plan.pinned.number}`;
+  const place = { file: args.file, network: chain.network };
+  const progress = await readProgress(chain.client, { plan, ...place });
   return {
     outcome: "not executed",
     words: [`The Safe has not executed the plan ${since}. Its next nonce is ${account.nonce}.`],
+    next: progress?.next ?? nextCommands("safe", place.file, place.network, 2),
   };
 }

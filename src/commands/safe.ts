@@ -144,13 +144,14 @@ export function withConfirmation(proposal: SafeProposal, signature: SafeSignatur
 /** The next task about the same proposal, as a command. */
 export function nextTask(
   task: "propose" | "sign" | "execute",
-  { file, proposal, service }: SafeArguments,
+  { file, proposal, service, nonce }: SafeArguments,
   network: string,
 ): string {
   const copy = proposal?.split(",").find((path) => path.trim() !== "");
   const options = [
     ...(copy === undefined ? [] : [`--proposal ${shellWord(copy.trim())}`]),
     ...(service === undefined ? [] : [`--service ${shellWord(service)}`]),
+    ...(nonce === undefined || task !== "sign" ? [] : [`--nonce ${shellWord(nonce)}`]),
   ];
   return ["npx hardhat dstack safe", task, shellWord(file), ...options, `--network ${network}`].join(" ");
 }

@@ -77,7 +77,7 @@ export async function commitPlanned(
   const results = await commitAll(io, { args, app, ledger, findTransaction }, { path, plan, prepared, command });
   return {
     result: { appId: plan.appId, chainId: plan.chainId, planDigest: plan.digest, cvms: results },
-    show: (output) => showUpdated(output, results),
+    show: (output) => showUpdated(output, results, prepared),
   };
 }
 
@@ -329,6 +329,13 @@ function showDifference(output: Output, error: unknown): void {
   for (const line of Array.isArray(difference) ? difference : []) output.line(`  ${line}`);
 }
 
-export function showUpdated(output: Output, results: readonly UpdateResult[]): void {
-  for (const result of results) output.line(describeUpdated(result, result.cvm));
+export function showUpdated(
+  output: Output,
+  results: readonly UpdateResult[],
+  { updates }: Pick<PreparedUpdates, "updates">,
+): void {
+  for (const result of results) {
+    const name = updates.find(({ cvm }) => cvm === result.cvm)?.name;
+    output.line(describeUpdated(result, name === undefined ? result.cvm : nameOfCvm({ id: result.cvm, name })));
+  }
 }

@@ -94,7 +94,7 @@ export async function updateReplicas(
     result: { ...shared, outcome: "updated", cvms: results },
     show: (output) => {
       showEnded(output, ended);
-      showUpdated(output, results);
+      showUpdated(output, results, prepared);
     },
   };
 

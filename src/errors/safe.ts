@@ -135,11 +135,12 @@ export class SafeConfirmationsError extends SafeError {
   override readonly name = "SafeConfirmationsError";
   constructor({ threshold, ...details }: SafeConfirmationsDetails) {
     const { safeTxHash, confirmedBy, missing, rejected } = details;
+    const given = confirmedBy.length;
     const not = rejected.map(({ owner, problem }) => ` ${owner} ${problem}.`).join("");
     super(
-      `Safe transaction ${safeTxHash} has ${confirmedBy.length} of the ${threshold} confirmations that it needs.${not}`,
+      `Safe transaction ${safeTxHash} has ${given === 1 ? "1 confirmation" : `${given} confirmations`}, ${threshold} needed.${not}`,
       {
-        nextStep: `Nothing was sent. Of these owners, ${threshold - BigInt(confirmedBy.length)} must sign: ${missing.join(", ")}.`,
+        nextStep: `Nothing was sent. Of these owners, ${threshold - BigInt(given)} must sign: ${missing.join(", ")}.`,
         context: { ...details, threshold: `${threshold}` },
       },
     );

@@ -110,6 +110,8 @@ export class TimelockNotReadyError extends TimelockError {
     super(`Operation ${operationId} of the timelock ${timelock} is not ready. ${why}`, {
       nextStep: `Nothing was sent. ${remedy}`,
       context: { ...details },
+      // A cancelled predecessor is never executed, whatever time passes.
+      ...(details.predecessorState === "cancelled" && { retryable: false }),
     });
     this.why = why;
     this.remedy = remedy;

@@ -144,6 +144,7 @@ export class RegistrationMissingError extends UpdateError {
 }
 
 export interface OvertakenUpdate {
+  /** Its name and id. */
   readonly cvm: string;
   /** The hash that the CVM has now, as the cloud names it. */
   readonly running: string | undefined;
@@ -157,9 +158,10 @@ export interface OvertakenUpdate {
 export class UpdateOvertakenError extends UpdateError {
   override readonly name = "UpdateOvertakenError";
   constructor(details: OvertakenUpdate) {
-    const { cvm, running = "an unknown hash", previous, planned } = details;
+    const { cvm, running, previous, planned } = details;
+    const present = running === undefined ? "a compose hash that the cloud does not show" : `compose hash ${running}`;
     super(
-      `CVM ${cvm} has ${running}, but the update to ${planned} was prepared for ${previous}: another update came between.`,
+      `${cvm} has ${present}, but its update to ${planned} was prepared when it had ${previous}. Another update came between.`,
       {
         nextStep: "Nothing was committed. Prepare the update again if it is still wanted.",
         context: { ...details },
@@ -169,6 +171,7 @@ export class UpdateOvertakenError extends UpdateError {
 }
 
 export interface ChangedHash {
+  /** Its name and id. */
   readonly cvm: string;
   /** What the owners allowed. */
   readonly approved: string;
@@ -181,7 +184,7 @@ export class ApprovedHashChangedError extends UpdateError {
   override readonly name = "ApprovedHashChangedError";
   constructor(details: ChangedHash) {
     super(
-      `The update of ${details.cvm} was prepared again, and the cloud now asks for compose hash ${details.fromCloud}; the owners allowed ${details.approved}.`,
+      `The update of ${details.cvm} was prepared again. The cloud now asks for compose hash ${details.fromCloud}, but the owners allowed ${details.approved}.`,
       {
         nextStep: "Nothing was committed. Compare both documents. If the new one is right, prepare a new plan for it.",
         context: { ...details },

@@ -72,9 +72,18 @@ export function describeChangeReason(reason: ChangeReason): string {
   }
 }
 
-/** Lines with commands as the next step of `--json`. Null if there are none. */
+/** Lines with commands as the next step of `--json`, in which a semicolon separates commands. Null if there are none. */
 export function toNextStep(lines: readonly string[]): string | null {
-  return lines.map((line) => line.trim().replace(/^(?:next|then) +/, "")).join(" ") || null;
+  const steps = lines.map((line) => line.trim().replace(/^(?:next|then) +/, ""));
+  return (
+    steps.reduce((before, step) => `${before}${isCommand(before) && isCommand(step) ? ";" : ""} ${step}`.trim(), "") ||
+    null
+  );
+}
+
+/** Whether a text ends, or a step begins, with a command of this package. */
+function isCommand(text: string): boolean {
+  return /^npx hardhat /.test(text.split(/[;:.] /).at(-1) ?? "");
 }
 
 export const changesNothing = "The plan changes nothing, so there is nothing to execute.";
@@ -114,7 +123,7 @@ export function nextCommand(task: string, file: string, network: string, options
 
 const executing: Readonly<Record<OwnerKind, readonly string[]>> = {
   key: ["plan apply"],
-  safe: ["plan apply", "safe propose"],
+  safe: ["safe propose"],
   timelock: ["timelock schedule"],
   contract: ["plan apply"],
 };

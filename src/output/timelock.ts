@@ -87,7 +87,8 @@ function describeExecutors(
 /** Shows what waits in Safes and timelocks. Shows nothing if that is nothing and everything was read. */
 export function showUnderWay(output: Output, { operations, problems }: UnderWay): void {
   if (operations.length + problems.length === 0) return;
-  output.title(`Under way: ${operations.length}`);
+  const known = operations.length === 0 ? "not known" : `at least ${operations.length}`;
+  output.title(`Under way: ${problems.length === 0 ? operations.length : known}`);
   for (const operation of operations) {
     output.line(`  ${nameOfQueued(operation)}`);
     output.line(`    ${describeQueued(operation)}`);

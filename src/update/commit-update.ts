@@ -193,7 +193,7 @@ function createSubmit(run: UpdateRun, target: UpdateTarget, update: PreparedUpda
 
 async function changed(
   run: UpdateRun,
-  { name }: UpdateTarget,
+  target: UpdateTarget,
   { draft, document, composeHash: approved }: PreparedUpdate,
   fromCloud: ComposeHash,
 ): Promise<ApprovedHashChangedError> {
@@ -201,16 +201,19 @@ async function changed(
   const requested = changeAppCompose(current, draft);
   const isSame = computeComposeHash(requested) === computeComposeHash(document);
   const difference = isSame
-    ? [explainHashMismatch({ requested, current, cvmName: name, fromCloud })]
+    ? [explainHashMismatch({ requested, current, cvmName: target.name, fromCloud })]
     : describeDifference(document, requested);
-  return new ApprovedHashChangedError({ cvm: name, approved, fromCloud, difference });
+  return new ApprovedHashChangedError({ cvm: nameOfCvm(target), approved, fromCloud, difference });
 }
 
 async function overtaken(
   run: UpdateRun,
-  { name, composeHash: running }: UpdateTarget,
+  target: UpdateTarget,
   { document, previousComposeHash: previous, composeHash: planned }: PreparedUpdate,
 ): Promise<UpdateOvertakenError> {
   const difference = describeDifference(await run.cloud.readAppCompose(run.request.cvm), document);
-  return new UpdateOvertakenError({ cvm: name, running, previous, planned, difference });
+  return new UpdateOvertakenError({
+    ...{ cvm: nameOfCvm(target), running: target.composeHash },
+    ...{ previous, planned, difference },
+  });
 }

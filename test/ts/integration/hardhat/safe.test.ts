@@ -310,6 +310,8 @@ describe("dstack safe, for an app of a 2-of-3 Safe", () => {
         expect(await ok<object>(owners[0], ["safe", "propose"], { nonce, proposal })).to.include({
           proposalFile: proposal,
         });
+        const { stdout } = await safe(owners[0], "propose", { nonce, proposal, json: false });
+        expect(stdout).to.match(new RegExp(`safe sign .* --nonce ${nonce} --network world`));
         await copyFile(proposal, file("plan.safe.json"));
         const error = await refusal(safe(owners[1], "sign"));
         expect(error).to.include({ code: "DSTK-2302" });
@@ -323,7 +325,7 @@ describe("dstack safe, for an app of a 2-of-3 Safe", () => {
         await ok(owners[0], ["safe", "sign"]);
         const error = await refusal(safe(payer, "execute"));
         expect(error).to.include({ code: "DSTK-2303" });
-        expect(error.message).to.include("has 1 of the 2 confirmations");
+        expect(error.message).to.include("has 1 confirmation, 2 needed");
         expect(error.nextStep).to.include(test.owners[1].address).and.to.include(test.owners[2].address);
         expect(await isAllowed(added)).to.equal(false);
       });

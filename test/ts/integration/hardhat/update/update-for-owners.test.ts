@@ -357,7 +357,9 @@ describe("dstack update for several CVMs and for owners that are not a key", () 
     const refused = await commit({ json: false });
     expect(refused.exitCode).to.equal(5);
     expect(refused.stdout).to.contain("-     image: nginx:1.30").and.contain("+     image: nginx:1.29");
-    expect(refused.stderr).to.contain("another update came between");
+    expect(refused.stderr)
+      .to.contain("Another update came between")
+      .and.match(/^DSTK-\d+ \S+ \(cvm_\w+\) has/);
   });
 
   it("waits for the owners again if a reorganisation has removed their transaction", async () => {
