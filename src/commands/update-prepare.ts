@@ -110,7 +110,9 @@ function showKept(
   }
   output.line("A newer update of the same CVM replaces it. If it is gone, --commit prepares the");
   output.line("same change again, and commits it only if its hash is the approved one.");
-  output.line("Its tokens and the encrypted environment are in this file. Keep it here:");
+  const hasEnvironment = updates.some(({ environment }) => environment !== null);
+  const kept = hasEnvironment ? "Its tokens and the encrypted environment" : "Its tokens";
+  output.line(`${kept} are in this file. Keep it here:`);
   output.line(`  ${secrets}`);
   output.line(needsOwners ? "\nWhen the owners have executed the plan:" : "\nTo finish the update:");
   for (const line of commandsAfter({ update: { cvms: [] } }, file, network).slice(1)) output.line(line);

@@ -177,7 +177,8 @@ export class TimelockRoleError extends TimelockError {
   override readonly name = "TimelockRoleError";
   constructor(details: TimelockRoleDetails) {
     const { timelock, account, role, holders } = details;
-    const known = holders.length === 0 ? "No account is known to have it." : `It belongs to ${holders.join(", ")}.`;
+    const known =
+      holders.length === 0 ? "No account is known to have it." : `The role belongs to ${holders.join(", ")}.`;
     super(`${account} may not ${verbs[role]} operations of the timelock ${timelock}: it lacks the ${role} role.`, {
       nextStep: `Nothing was sent. ${known} Use the key of such an account. If it is a Safe, its owners sign the call.`,
       context: { ...details },
