@@ -244,12 +244,16 @@ describe("a plan of an app that a timelock owns", () => {
     const orphan = await find({ predecessor });
     expect(orphan.predecessor).to.include({ state: "cancelled" });
     const never = await rejection(prepareExecute(client, orphan));
-    expect(never).to.be.instanceOf(TimelockNotReadyError).and.include({ predecessorState: "cancelled", retryable: false });
+    expect(never)
+      .to.be.instanceOf(TimelockNotReadyError)
+      .and.include({ predecessorState: "cancelled", retryable: false });
     expect(never).to.have.property("message").that.includes(`${orphan.predecessor.cancelledBy}`);
     expect(never).to.have.property("nextStep").that.includes("anew, without this predecessor");
     expect((await find(unknown)).predecessor).to.deep.include({ state: "unknown" });
     const strange = await rejection(prepareExecute(client, await find(unknown)));
-    expect(strange).to.be.instanceOf(TimelockNotReadyError).and.include({ predecessorState: "unknown", retryable: true });
+    expect(strange)
+      .to.be.instanceOf(TimelockNotReadyError)
+      .and.include({ predecessorState: "unknown", retryable: true });
     expect(strange).to.have.property("nextStep").that.does.not.include("Execute the predecessor");
   });
 
