@@ -10,23 +10,39 @@ import { compileWithForge, runForge } from "./test/forge.ts";
 import { directSection, openSections, type Section } from "./test/sections.ts";
 import { compareRunners, failuresOf, judge, type Tally } from "./test/tally.ts";
 
+interface TestFolder {
+  readonly runner: string;
+  readonly directory: string;
+  readonly ending: string;
+  /** Number of processes that share the files of a long stage, if no stage is named. @default 1 */
+  readonly processes?: number;
+}
+
 /** The stages in their order, each with the folder of its test files if it has any. */
-const stages: Readonly<Record<string, { runner: string; directory: string; ending: string } | undefined>> = {
+const stages: Readonly<Record<string, TestFolder | undefined>> = {
   check: undefined,
   contracts: { runner: "solidity", directory: "test/contracts", ending: ".t.sol" },
   forge: undefined,
   unit: { runner: "mocha", directory: "test/ts/unit", ending: ".test.ts" },
-  integration: { runner: "mocha", directory: "test/ts/integration", ending: ".test.ts" },
-  e2e: { runner: "mocha", directory: "test/ts/e2e", ending: ".test.ts" },
+  integration: { runner: "mocha", directory: "test/ts/integration", ending: ".test.ts", processes: 3 },
+  e2e: { runner: "mocha", directory: "test/ts/e2e", ending: ".test.ts", processes: 2 },
   packages: { runner: "mocha", directory: "test/ts/packages", ending: ".test.ts" },
   clients: undefined,
 };
-interface StageResult {
+/** What one process or one group of checks does: a stage, or a part of its files. */
+interface Work {
   readonly stage: string;
+  readonly name: string;
+  readonly testFiles: readonly string[];
+}
+interface StageResult {
+  readonly name: string;
   readonly tally: Tally;
   readonly seconds: number;
 }
 
+/** The long stages first: one that starts last would run alone. */
+const startOrder = [...new Set(["integration", "e2e", "clients", ...Object.keys(stages)])];
 /** Needs Go and Python. */
 const onlyOnCi = ["clients"];
 /** Installs many packages from the registry, which takes minutes: `npm test -- packages`. */
@@ -35,11 +51,13 @@ const ci = Boolean(process.env.CI) && process.env.CI !== "false";
 // Some runners print colours on CI even if the output is not a terminal.
 if (!process.stdout.isTTY && process.env.FORCE_COLOR === undefined) process.env.NO_COLOR ??= "1";
 const { chosen, files, grep, isNamed } = readArguments();
-// Two stages at a time, because most of them keep one core busy and wait often. They share no file that one of them
-// writes. Named stages write to the terminal, one after another.
-const lanes = isNamed ? 1 : Math.min(2, availableParallelism());
+// Three processes, also on two cores, because the tests wait often. They share no file that one of them writes. Named
+// stages write to the terminal, one after another.
+const lanes = isNamed || availableParallelism() === 1 ? 1 : 3;
 if (lanes > 1 && process.stdout.isTTY && process.env.NO_COLOR === undefined) process.env.FORCE_COLOR ??= "1";
-const { sections, flushAll } = openSections(chosen, lanes === 1 ? undefined : (text) => process.stdout.write(text));
+const works = (isNamed ? chosen : startOrder.filter((stage) => chosen.includes(stage))).flatMap(worksOf);
+const write = lanes === 1 ? undefined : (text: string) => process.stdout.write(text);
+const { sections, flushAll } = openSections(works, write);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
   process.once(signal, () => {
     stopRunning(signal);
@@ -49,23 +67,23 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
 
 // forge compiles the contracts itself, and the clients use the sources only.
 const needsBuild = chosen.some((stage) => stage !== "forge" && stage !== "clients");
-const building = needsBuild ? runStage("build", directSection) : undefined;
+const building = needsBuild ? run({ stage: "build", name: "build", testFiles: [] }, directSection) : undefined;
 const forgeCompiled = chosen.includes("forge") ? compileWithForge() : undefined;
 const build = await building;
 const isBuilt = build === undefined || failuresOf(build.tally) === 0;
-const stageResults = await mapLimited(sections, ([stage, section]) => runStage(stage, section), { limit: lanes });
+const stageResults = await mapLimited(sections, ([work, section]) => run(work, section), { limit: lanes });
 const results: StageResult[] = [...(build ? [build] : []), ...stageResults];
 
-const tallyOf = (name: string) => results.find(({ stage }) => stage === name)?.tally;
+const tallyOf = (name: string) => results.find((result) => result.name === name)?.tally;
 const [contracts, forge] = [tallyOf("contracts"), tallyOf("forge")];
 const difference = contracts && forge && compareRunners(contracts, forge);
 if (difference !== undefined)
-  results.push({ stage: "parity", tally: { passed: 0, failed: 0, problem: difference }, seconds: 0 });
-console.log(`\n${"stage".padEnd(12)} passed failed skipped seconds`);
-for (const { stage, tally, seconds } of results) {
+  results.push({ name: "parity", tally: { passed: 0, failed: 0, problem: difference }, seconds: 0 });
+console.log(`\n${"stage".padEnd(16)} passed failed skipped seconds`);
+for (const { name, tally, seconds } of results) {
   const { passed, failed, skipped = 0, problem } = tally;
   const counts = `${`${passed}`.padStart(6)} ${`${failed}`.padStart(6)} ${`${skipped}`.padStart(7)} ${seconds.toFixed(0).padStart(7)}`;
-  console.log(`${stage.padEnd(12)} ${counts}${problem === undefined ? "" : `  ${problem}.`}`);
+  console.log(`${name.padEnd(16)} ${counts}${problem === undefined ? "" : `  ${problem}.`}`);
 }
 const passed = results.reduce((sum, { tally }) => sum + tally.passed, 0);
 const failed = results.reduce((sum, { tally }) => sum + failuresOf(tally), 0);
@@ -102,15 +120,29 @@ function isTestOf(stage: string, path: string): boolean {
   return tests !== undefined && path.startsWith(`${tests.directory}/`) && path.endsWith(tests.ending);
 }
 
-async function runStage(stage: string, section: Section): Promise<StageResult> {
-  section.line(`\n== ${stage}\n`);
-  const startedAt = performance.now();
-  const tally = await workOf(stage, section);
-  section.end();
-  return { stage, tally, seconds: (performance.now() - startedAt) / 1000 };
+/** The work of a stage: of all its files, or of those that were named. */
+function worksOf(stage: string): readonly Work[] {
+  const tests = stages[stage];
+  if (tests === undefined) return [{ stage, name: stage, testFiles: [] }];
+  const wanted = files.filter((file) => isTestOf(stage, file));
+  const testFiles = wanted.length > 0 ? wanted : filesBelow(tests.directory, tests.ending);
+  const count = lanes === 1 ? 1 : (tests.processes ?? 1);
+  return Array.from({ length: count }, (_, part) => ({
+    stage,
+    name: count === 1 ? stage : `${stage} ${part + 1}/${count}`,
+    testFiles: testFiles.filter((_file, index) => index % count === part),
+  }));
 }
 
-async function workOf(stage: string, section: Section): Promise<Tally> {
+async function run(work: Work, section: Section): Promise<StageResult> {
+  section.line(`\n== ${work.name}\n`);
+  const startedAt = performance.now();
+  const tally = await tallyOfWork(work, section);
+  section.end();
+  return { name: work.name, tally, seconds: (performance.now() - startedAt) / 1000 };
+}
+
+async function tallyOfWork({ stage, testFiles }: Work, section: Section): Promise<Tally> {
   if (stage === "build") {
     const { code } = await runNode([commandOf("hardhat", "hardhat"), "build"], section);
     return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
@@ -123,8 +155,6 @@ async function workOf(stage: string, section: Section): Promise<Tally> {
     await forgeCompiled;
     return runForge(section, { grep, ci });
   }
-  const wanted = files.filter((file) => isTestOf(stage, file));
-  const testFiles = wanted.length > 0 || tests === undefined ? wanted : filesBelow(tests.directory, tests.ending);
   const runner = tests === undefined ? ["scripts/test-clients.ts"] : ["scripts/test/runner.ts", tests.runner];
   const filter = grep === undefined ? [] : [`--grep=${grep}`];
   const outcome = await runNode(["scripts/run.mjs", ...runner, ...filter, ...testFiles], section);

@@ -16,7 +16,7 @@ export const directSection: Section = { line: (text) => console.log(text), redir
  *
  * @param write absent if the stages run one after another
  */
-export function openSections(stages: readonly string[], write?: (text: string) => void) {
+export function openSections<Stage>(stages: readonly Stage[], write?: (text: string) => void) {
   const kept = stages.map(() => "");
   const hasEnded = stages.map(() => false);
   let current = 0;
