@@ -42,6 +42,11 @@ process.on("unhandledRejection", (reason) => {
 fc.configureGlobal({ seed: Number(process.env.FUZZ_SEED ?? 1) });
 // This process has its colours by now. What the tests start writes without them, for the tests to read.
 if (kind === "mocha") delete process.env.FORCE_COLOR;
+// Nor does what a shell has from `dstack up` decide what a test uses.
+for (const name of Object.keys(process.env)) {
+  if (/^(?:PHALA_CLOUD_|DSTACK_(?:KMS|OWNER|CLOUD)|ETH_RPC_URL$|PRIVATE_KEY$|O(?:N|FF)CHAIN_|SAFE_OWNER_)/.test(name))
+    delete process.env[name];
+}
 
 /** The part of the result of `test solidity` that is read here. */
 interface SolidityRun {

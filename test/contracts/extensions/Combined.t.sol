@@ -74,6 +74,21 @@ contract ExtendedDstackApp_Test is Base_Test {
         vm.assertTrue(extended.composeHashActivatableAt(_two()[0]) != 0, "still proposed");
     }
 
+    function test_AnUpgradeNeedsTheNotice() external {
+        vm.prank(owner);
+        vm.expectRevert(abi.encodeWithSelector(IDstackAppNoticePeriod.NotProposed.selector));
+        extended.upgradeToAndCall(address(appImplementation), "");
+    }
+
+    function test_DevicesNeedNoNotice() external {
+        vm.startPrank(owner);
+        extended.addDevices(_two());
+        extended.removeDevices(_two());
+        vm.stopPrank();
+        (uint256 count, ) = extended.deviceCount();
+        vm.assertEq(count, 1, "the first device");
+    }
+
     function test_RemoveComposeHashes_EndsProposals() external {
         vm.startPrank(owner);
         extended.addComposeHashes(_two());

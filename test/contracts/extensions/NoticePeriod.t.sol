@@ -257,6 +257,7 @@ contract NoticePeriodApp_Test is Base_Test {
         vm.expectRevert(abi.encodeWithSelector(IDstackAppNoticePeriod.NotProposed.selector));
         notice.upgradeToAndCall(next, "");
         notice.proposeUpgrade(next);
+        vm.assertEq(notice.upgradeActivatableAt(next), NOW + NOTICE, "due");
         vm.expectRevert(abi.encodeWithSelector(IDstackAppNoticePeriod.NoticeNotOver.selector, NOW + NOTICE));
         notice.upgradeToAndCall(next, "");
         vm.warp(NOW + NOTICE);
