@@ -85,7 +85,10 @@ async function revoke(io: TaskIo, args: HashRevokeArguments, host: CommandHost):
   return {
     result: { appId, chainId, ...(args.plan !== undefined && { planFile: null }), ...change?.result, ...result },
     show: (output) =>
-      showRevoked(output, result, { isPlan: args.plan !== undefined, network: app.network, appId, isDryRun, previous }),
+      showRevoked(output, result, {
+        ...{ isPlan: args.plan !== undefined, network: app.network, appId },
+        ...{ isDryRun, isStopping: args.stop === true, previous },
+      }),
     exitCode: isOver && after.unknowns.length === 0 ? 0 : negativeAnswer,
   };
 }

@@ -1,4 +1,5 @@
 import { basename, dirname, join } from "node:path";
+import { getAddress } from "viem";
 import { readEffects } from "../batch/require-effect.ts";
 import type { ChainClient } from "../chain/client.ts";
 import type { CloudClient } from "../cloud/create-client.ts";
@@ -14,7 +15,7 @@ import { loadProposal, proposalExists } from "../governance/safe-proposal.ts";
 import { findOperation } from "../governance/timelock-find.ts";
 import { shellWord } from "../output/format.ts";
 import { nextCommand, nextCommands, toNextStep } from "../output/plan.ts";
-import type { ChangePlan } from "../plans/change-plan.ts";
+import type { ChangePlan, OwnerKind } from "../plans/change-plan.ts";
 import { checkPlan, type PlanCheck } from "../plans/check-plan.ts";
 import { checkUpdate } from "../plans/check-update.ts";
 import { describeContradiction, findExecution } from "../plans/find-execution.ts";
@@ -211,4 +212,27 @@ export function commandsAfter(
 /** The command that finishes a prepared update. */
 export function commitCommand(file: string, network: string): string {
   return `npx hardhat dstack update --commit --plan ${shellWord(file)} --network ${network} --wait`;
+}
+
+const ownerKinds: Readonly<Record<OwnerKind, string>> = {
+  key: "one key",
+  safe: "a Safe",
+  timelock: "a timelock",
+  contract: "a contract that is neither a Safe nor a timelock",
+};
+
+/** @throws InvalidArgumentError if another kind of owner executes the plan. It names the command for that kind. */
+export function requireOwnerKind(
+  { owner: { address, kind } }: Pick<ChangePlan, "owner">,
+  wanted: "safe" | "timelock",
+  { file, network }: Pick<ReadProgressParameters, "file" | "network">,
+): void {
+  if (kind === wanted) return;
+  throw new InvalidArgumentError(
+    `The plan's owner, ${getAddress(address)}, is ${ownerKinds[kind]}, and not ${ownerKinds[wanted]}.`,
+    {
+      nextStep: `Nothing was signed or sent. Execute the plan: ${toNextStep(nextCommands(kind, file, network, 2))}`,
+      context: { owner: address, kind },
+    },
+  );
 }

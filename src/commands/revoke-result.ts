@@ -50,6 +50,8 @@ interface Shown {
   readonly network: string;
   readonly appId: AppId;
   readonly isDryRun: boolean;
+  /** Whether `--stop` was given. */
+  readonly isStopping: boolean;
   /** The revision that a CVM can go back to, by the CVM's id. */
   readonly previous: ReadonlyMap<string, string>;
 }
@@ -57,7 +59,7 @@ interface Shown {
 /** Shows what became of each hash and of its CVMs, with the commands that come next. */
 export function showRevoked(output: Output, result: RevokeResult, shown: Shown): void {
   const { hashes, note, cvms, movingTo, prepared, unknowns } = result;
-  const { isPlan, network, appId, isDryRun, previous } = shown;
+  const { isPlan, network, appId, isDryRun, isStopping, previous } = shown;
   output.line("");
   for (const { composeHash, outcome } of hashes) {
     output.line(`${composeHash} ${(isDryRun ? inDryRun : outcomes)[outcome]}`);
@@ -73,8 +75,11 @@ export function showRevoked(output: Output, result: RevokeResult, shown: Shown):
   if (isPlan && !isOpen) output.line("There is nothing to remove, so no plan was written.");
   const again = `npx hardhat dstack hash revoke ${hashes.map((one) => one.composeHash).join(" ")} --app ${appId} --network ${network}`;
   if (isOpen && !isDryRun) {
-    output.line("\nWhen the owner has executed the removal, run this. It shows the CVMs that still run the hash:");
-    output.line(`  ${again}`);
+    output.line("");
+    if (isStopping) output.line("No CVM was stopped, because the removal is not executed.");
+    const does = isStopping ? "stops" : "shows";
+    output.line(`When the owner has executed the removal, run this. It ${does} the CVMs that still run the hash:`);
+    output.line(`  ${again}${isStopping ? " --stop" : ""}`);
   }
   const revoked = cvms.filter(({ action }) => action !== "waits");
   if (revoked.length > 0) showWaysOut(output, revoked, { appId, network, previous });

@@ -11,11 +11,11 @@ import { listQueuedSafeTransactions, type QueuedSafeTransaction } from "../gover
 import type { SafeService } from "../governance/safe-service.ts";
 import { signerOfAccount, signerOfWallet, type TypedDataSigner } from "../governance/safe-sign.ts";
 import type { Output } from "../output/output.ts";
-import type { ChangePlan, OwnerKind } from "../plans/change-plan.ts";
+import type { ChangePlan } from "../plans/change-plan.ts";
 import { checkPlan, type PlanCheck } from "../plans/check-plan.ts";
 import type { CommandHost } from "./host.ts";
 import { type ConnectedPlan, connectPlan, overtakenPlan, type PlanCheckArguments } from "./plan.ts";
-import { proposalFileOf } from "./plan-progress.ts";
+import { proposalFileOf, requireOwnerKind } from "./plan-progress.ts";
 import type { TaskIo } from "./run.ts";
 import { openService } from "./safe-service.ts";
 
@@ -63,12 +63,7 @@ export async function connectSafe(
   const nonce = parseNonce(args.nonce);
   const connected = await connectPlan(io, args, host);
   const { plan, chain } = connected;
-  if (plan.owner.kind !== "safe") {
-    throw new InvalidArgumentError(`The plan's owner, ${getAddress(plan.owner.address)}, is not a Safe.`, {
-      nextStep: `Nothing was signed or sent. ${otherOwners[plan.owner.kind]}`,
-      context: { owner: plan.owner.address, kind: plan.owner.kind },
-    });
-  }
+  requireOwnerKind(plan, "safe", { file: args.file, network: chain.network });
   const account = await readSafe(chain.client, { safe: plan.owner.address, chainId: plan.chainId });
   const service = await openService(args, host);
   const named = (args.proposal ?? "").split(",").filter((path) => path.trim() !== "");
@@ -85,13 +80,6 @@ export async function connectSafe(
     proposalFile: paths[0] ?? resolve(ownFile),
   };
 }
-
-const otherOwners: Readonly<Record<OwnerKind, string>> = {
-  key: "Its owner is one key: dstack plan apply sends it.",
-  safe: "",
-  timelock: "Its owner is a timelock: dstack timelock schedule schedules it.",
-  contract: "dstack plan apply prints the calls that the contract must make.",
-};
 
 function parseNonce(raw: string | undefined): bigint | undefined {
   if (raw === undefined) return undefined;

@@ -13,7 +13,7 @@ import { describeState, showAlike } from "../output/timelock.ts";
 import type { DryRunArguments } from "./batch-plan.ts";
 import type { CommandHost, ConnectedChain } from "./host.ts";
 import { type ConnectedPlan, connectPlan, type PlanCheckArguments } from "./plan.ts";
-import { type Applied, readApplied } from "./plan-progress.ts";
+import { type Applied, readApplied, requireOwnerKind } from "./plan-progress.ts";
 import type { TaskIo } from "./run.ts";
 import type { Signing } from "./signing.ts";
 import { executeCalls, planRequestOf } from "./write.ts";
@@ -48,7 +48,8 @@ export interface ConnectedOperation extends ConnectedPlan {
 /**
  * Loads the plan, and finds its operation in the timelock that owns the contracts.
  *
- * @throws OperationsAlikeError after it has listed the operations, and what connectPlan and findOperation throw
+ * @throws InvalidArgumentError if the plan's owner is not a timelock; OperationsAlikeError after it has listed the
+ * operations, and what connectPlan and findOperation throw
  */
 export async function connectOperation(
   io: TaskIo,
@@ -57,6 +58,7 @@ export async function connectOperation(
 ): Promise<ConnectedOperation> {
   const connected = await connectPlan(io, args, host);
   const { plan, chain } = connected;
+  requireOwnerKind(plan, "timelock", { file: args.file, network: chain.network });
   const found = await findOperation(chain.client, { plan, ...parseChoices(args), signal: io.signal }).catch(
     (error: unknown) => {
       if (error instanceof OperationsAlikeError) showAlike(io.output, error);

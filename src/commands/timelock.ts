@@ -297,7 +297,7 @@ async function commitAfter(
   const { commitExecuted } = await import("./update-commit.ts");
   executed.show?.(io.output);
   const update = { ...args, accept: undefined, transactionHash: undefined };
-  const committed = await commitExecuted(io, update, host, { file: args.file, plan });
+  const committed = await commitExecuted(io, update, host, { file: args.file, plan, network });
   return {
     result: { ...executed.result, update: committed?.result ?? null },
     show: (output) => {

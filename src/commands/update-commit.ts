@@ -59,7 +59,7 @@ export async function commitPlanned(
   file: string,
 ): Promise<TaskOutcome> {
   const connected = await connectPlan(io, { ...args, file }, host);
-  const plan = requireUpdatePlan(file, connected.plan);
+  const plan = requireUpdatePlan(connected.plan, { file, network: connected.chain.network });
   const { app = await connectApp({ ...args, app: plan.appId }, host) } = connected.chain;
   await requireChain(app.client, plan.chainId);
   const path = await preparedPath(host, plan.digest);
@@ -90,20 +90,23 @@ export async function commitExecuted(
   io: TaskIo,
   args: UpdateArguments,
   host: CommandHost,
-  { file, plan }: { readonly file: string; readonly plan: ChangePlan },
+  { plan, ...place }: { readonly plan: ChangePlan; readonly file: string; readonly network: string },
 ): Promise<TaskOutcome | undefined> {
-  const update = requireUpdatePlan(file, plan);
+  const update = requireUpdatePlan(plan, place);
   const path = await preparedPath(host, plan.digest);
   const prepared = await loadPreparedUpdates(path, plan.digest);
-  if (prepared !== undefined) return commitPlanned(io, args, host, file);
+  if (prepared !== undefined) return commitPlanned(io, args, host, place.file);
   return reportRunning(update, await connectApp({ ...args, app: update.appId, cvm: undefined }, host));
 }
 
-function requireUpdatePlan(file: string, plan: ChangePlan): UpdatePlan {
+function requireUpdatePlan(
+  plan: ChangePlan,
+  { file, network }: { readonly file: string; readonly network: string },
+): UpdatePlan {
   const { appId, update } = plan;
   if (appId !== undefined && update !== undefined) return { ...plan, appId, update };
   throw new InvalidArgumentError(`${file} is the plan of dstack ${plan.task}, not of an update.`, {
-    nextStep: `Execute it with dstack plan apply ${file}. Only a plan of dstack update --prepare is committed.`,
+    nextStep: `Only a plan of dstack update --prepare is committed. Execute this one: ${toNextStep(nextCommands(plan.owner.kind, file, network, 2))}`,
   });
 }
 

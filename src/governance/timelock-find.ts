@@ -39,7 +39,7 @@ export function plannedOperation(
 ): PlannedOperation {
   if (owner.kind !== "timelock")
     throw new InvalidArgumentError(`The owner ${owner.address} is not a timelock, so it has no operations.`, {
-      nextStep: "A key, a Safe and other contracts execute a plan in their own ways.",
+      nextStep: "Nothing was sent. Let the owner make the calls of the plan itself.",
       context: { owner: owner.address, kind: owner.kind },
     });
   if (changes.length === 0)
