@@ -228,8 +228,10 @@ async function cancel(io: TaskIo, args: TimelockCancelArguments, connected: Conn
   return {
     result: { ...describe({ ...connected, found: now }), ...sent, outcome: "cancelled" },
     show: (output) => {
-      output.line(`\nCancelled operation ${now.id}. Nothing of the plan was executed.`);
-      output.line("To make the same changes after all, make a new plan.");
+      output.line(`\nCancelled operation ${now.id}. It can make none of its calls any more.`);
+      if (now.alike.length > 0) output.line("Still pending with the same calls:");
+      for (const { id } of now.alike) output.line(`  ${id}`);
+      if (now.alike.length === 0) output.line("If the changes are still wanted, make a new plan.");
     },
   };
 }

@@ -189,7 +189,11 @@ describe("dstack timelock", () => {
 
   it("cancels an operation, and does not schedule its plan again", async () => {
     await plan();
-    await ok(run("schedule"));
+    const { operationId } = await ok(run("schedule"));
+    const salt = `0x${"5b".repeat(32)}`;
+    await ok(run("schedule", { salt }));
+    const told = (await run("cancel", { salt, json: undefined })).stdout.replace(/\n +/g, " ");
+    expect(told).to.include(`Still pending with the same calls: ${operationId}`).and.not.include("make a new plan");
     expect(await ok(run("cancel"))).to.include({ outcome: "cancelled", state: "cancelled" });
     const block = await head();
     for (const task of ["schedule", "execute", "cancel", "run"])
