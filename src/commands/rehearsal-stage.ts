@@ -57,6 +57,8 @@ export interface OpenStage extends RehearsalStage {
   readonly world: World;
   /** The KMS of the app, if it is known. */
   readonly kms: Address | undefined;
+  /** Whether the mock cloud has CVMs of the app. */
+  readonly hasCvms: boolean;
   /** A folder that `close` removes. */
   readonly folder: string;
   /** Does work on the stage. @throws the signal's reason, InvalidArgumentError as soon as a recording lacks an answer */
@@ -97,7 +99,7 @@ export async function openStage(
       await removeHelpers(client, chain.blockNumber);
       const baseFeePerGas = await readBaseFeeAt(client, chain.blockNumber);
       const { maxPriorityFeePerGas: priorityFeePerGas } = await readFees(live);
-      return { chain, kms, world, client, fees: { baseFeePerGas, priorityFeePerGas } };
+      return { chain, kms, hasCvms: adopt !== undefined, world, client, fees: { baseFeePerGas, priorityFeePerGas } };
     });
     const folder = await mkdtemp(join(tmpdir(), "dstack-rehearsal-"));
     teardown.add(() => rm(folder, { recursive: true, force: true }));
@@ -146,20 +148,29 @@ async function whileAnswered<Result>(
 ): Promise<Result> {
   const gap = new AbortController();
   const timer = setInterval(() => {
-    const [question] = recording?.missing() ?? [];
-    if (question !== undefined) gap.abort(noAnswer(question));
+    const missing = gapOf(recording);
+    if (missing !== undefined) gap.abort(missing);
   }, lookEveryMs);
   const either = AbortSignal.any([signal, gap.signal]);
   either.throwIfAborted();
   const ended = new Promise<never>((_, reject) => {
     either.addEventListener("abort", () => reject(either.reason), { once: true });
   });
-  return Promise.race([work(either), ended]).finally(() => clearInterval(timer));
+  try {
+    return await Promise.race([work(either), ended]);
+  } catch (error) {
+    // The work may end first, with an error about an endpoint that gives no answer.
+    throw gapOf(recording) ?? error;
+  } finally {
+    clearInterval(timer);
+  }
 }
 
-function noAnswer(question: string): InvalidArgumentError {
+function gapOf(recording: RpcRecording | undefined): InvalidArgumentError | undefined {
+  const [question] = recording?.missing() ?? [];
+  if (question === undefined) return undefined;
   return new InvalidArgumentError(`The recording has no answer to ${cleanText(question, 200)}.`, {
-    nextStep: "Nothing was sent. Record the same rehearsal again, with --record and the endpoint.",
+    nextStep: "Nothing was sent. Record the same rehearsal again, with --record, the endpoint and the same --cvms.",
     context: { question },
   });
 }

@@ -253,7 +253,8 @@ async function executeFile(file: string, { execute }: Pick<Rehearsing, "execute"
 /** How each kind of owner executes a plan. */
 const executing: Readonly<Record<OwnerKind, readonly string[]>> = {
   key: ["plan apply"],
-  safe: ["safe propose"],
+  // Each owner signs, until there are as many signatures as the threshold says.
+  safe: ["safe propose", "safe sign", "safe execute"],
   timelock: ["timelock run"],
   contract: ["plan apply"],
 };
@@ -267,7 +268,8 @@ function changingCommands(
   kind: OwnerKind,
   positional: readonly string[] = [],
 ): readonly string[] {
-  const omitted = [...ofRehearsals, "task", "plan", "address", ...(kind === "key" ? [] : ["batch"])];
+  const notTaken = [...(kind === "key" ? [] : ["batch"]), ...(task === "app upgrade" ? [] : ["kms"])];
+  const omitted = [...ofRehearsals, "task", "plan", "address", ...notTaken];
   const command = [task, ...positional.map(shellWord)].join(" ") + optionsOf(args, omitted);
   if (kind === "key") return [command];
   const file = `${task.replace(" ", "-")}.json`;

@@ -71,7 +71,7 @@ async function rehearseTask(
   task: RehearsedTask,
 ): Promise<TaskOutcome> {
   if (args.markdown !== undefined) await requireReplaceable(args.markdown);
-  const cloud = args.offline === undefined ? await connectCloud(host) : undefined;
+  const cloud = asksCloud(args) ? await connectCloud(host) : undefined;
   const { appId, network } = await findApp(host, { target: task.target, cloud });
   const stage = await openStage(io, host, { args, appId, network, cloud });
   try {
@@ -90,6 +90,24 @@ async function rehearseTask(
     await stage.close();
   }
 }
+
+/** A recording for a file of CVMs is made as it is repeated: without the cloud. */
+function asksCloud({ offline, record, cvms }: RehearseArguments): boolean {
+  return offline === undefined && (record === undefined || cvms === undefined);
+}
+
+/** Undefined for the mock cloud. Without a CVM there, it could only say that the app has none, which was not read. */
+function planningCloud(
+  { settings: { cloud } }: CommandHost,
+  { stage, hasCloud }: Pick<MakeReportParameters, "stage" | "hasCloud">,
+): CommandHost["settings"]["cloud"] | undefined {
+  if (hasCloud) return cloud;
+  return stage.hasCvms ? undefined : { ...cloud, apiKey: { get: async () => "" } };
+}
+
+const withoutCloud =
+  "The cloud was not asked. What it keeps beside the CVMs of the file, such as prepared updates, is not known.";
+const cvmsOfToday = "The CVMs are those of today, or of the file, and not those of the time of the forked block.";
 
 interface MakeReportParameters {
   readonly task: RehearsedTask;
@@ -110,7 +128,7 @@ async function makeReport(
   const owner = await readOwner(stage.client, { address: await readOwnerAddress(stage, { appId, target }) });
   const rehearsing: Rehearsing = {
     ...{ stage, io: quietIo(io), changing: rehearsalHost(host, stage) },
-    planning: rehearsalHost(host, stage, hasCloud ? { cloud: host.settings.cloud } : {}),
+    planning: rehearsalHost(host, stage, { cloud: planningCloud(host, { stage, hasCloud }) }),
     execute: (plan, phase = {}) => {
       io.signal.throwIfAborted();
       const onStep = ({ what }: { readonly what: string }) => io.output.step("rehearsed", what);
@@ -118,8 +136,12 @@ async function makeReport(
     },
   };
   const { unprovable } = stage.world;
+  const limits = [
+    ...(appId !== undefined && stage.hasCvms && !hasCloud ? [withoutCloud] : []),
+    ...(stage.hasCvms && args.at !== undefined ? [cvmsOfToday] : []),
+  ];
   const report = await rehearse(stage, {
-    ...{ subject, appId, kms: stage.kms, owner, warnings: unprovable === undefined ? [] : [unprovable] },
+    ...{ subject, appId, kms: stage.kms, owner, limits, warnings: unprovable === undefined ? [] : [unprovable] },
     listCvms: async () => (appId === undefined ? [] : listCvms(stage.cloud, appId)),
     work: () => work(rehearsing),
   });

@@ -128,7 +128,8 @@ function formatAge(seconds: bigint): string {
 }
 
 function phaseOf({ title, changes, execution: { steps, failure, proofs }, isLive }: RehearsedPhase): Section {
-  const taken = steps.map((step) => describeStep(step, changes));
+  // A trial has no reason of the user.
+  const taken = steps.map((step) => describeStep(step, isLive ? changes : []));
   const made = new Set(steps.flatMap((step) => (step.kind === "transaction" ? step.calls : [])));
   const isProven = failure === undefined && proofs.length > 0 && proofs.every(({ kind }) => kind === "applied");
   // A timelock makes the calls inside one of its own.
@@ -179,20 +180,22 @@ function priceOf({ price, phases }: RehearsalReport): Section {
   };
 }
 
-function bootsOf({ boots }: RehearsalReport): Omit<TableRows, "width"> | undefined {
+/** Before and after, or as it is now where nothing was executed. */
+function bootsOf({ boots, phases }: RehearsalReport): Omit<TableRows, "width"> | undefined {
   if (boots.length === 0) return undefined;
+  const isChanged = phases.some(({ execution }) => execution.steps.length > 0);
   const isSame = (key: "deviceId" | "osImageHash") => new Set(boots.map((row) => row[key])).size === 1;
   const columns = (["deviceId", "osImageHash"] as const).filter((key) => !isSame(key));
   const heads = { deviceId: "device", osImageHash: "OS image" } as const;
   return {
-    head: ["CVM", "before", "after", "compose hash", ...columns.map((key) => heads[key])],
+    head: ["CVM", ...(isChanged ? ["before", "after"] : ["now"]), "compose hash", ...columns.map((key) => heads[key])],
     rows: boots.map((row) => [
       [
         ...row.runsBefore.map((cvm) => (row.runsAfter.includes(cvm) ? cvm : `${cvm}, before`)),
         ...row.runsAfter.flatMap((cvm) => (row.runsBefore.includes(cvm) ? [] : `${cvm}, after`)),
       ].join(", ") || "none",
       wordFor(row.before),
-      wordFor(row.after),
+      ...(isChanged ? [wordFor(row.after)] : []),
       row.composeHash,
       ...columns.map((key) => row[key]),
     ]),

@@ -1,10 +1,12 @@
 import { type Address, isAddressEqual } from "viem";
+import { getBlockNumber } from "viem/actions";
 import { readEffects } from "../batch/require-effect.ts";
 import { simulateCalls } from "../batch/simulate-calls.ts";
 import { type ChainClient, requireChain } from "../chain/client.ts";
 import { readGeneration } from "../chain/generation.ts";
 import { readOwnership } from "../chain/read-app.ts";
 import { type ReadOwnerReturnType, readOwner } from "../chain/read-owner.ts";
+import { withRpcErrors } from "../chain/rpc-errors.ts";
 import { parseAppId, type TransactionHash } from "../core/ids.ts";
 import { isSameCall, type OwnerCall } from "../core/owner-calls.ts";
 import { isDstackError } from "../errors/index.ts";
@@ -117,7 +119,10 @@ async function findOtherChain(client: ChainClient, { chainId, pinned }: ChangePl
   const actual = await requireChain(client);
   if (actual !== chainId) return `The plan is for chain ${chainId}, but the endpoint serves chain ${actual}.`;
   if (await isBlockOfChain(client, pinned)) return undefined;
-  return `Block ${pinned.number} of chain ${chainId} is no longer the one the plan was made at.`;
+  const head = await withRpcErrors(client, "reading the latest block number", () => getBlockNumber(client));
+  return head < pinned.number
+    ? `The plan was made at block ${pinned.number}, and the endpoint's newest block is ${head}.`
+    : `Block ${pinned.number} of chain ${chainId} is no longer the one the plan was made at.`;
 }
 
 async function checkOwner(

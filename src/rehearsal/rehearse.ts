@@ -70,6 +70,8 @@ export interface RehearseParameters {
   readonly owner: ReadOwnerReturnType;
   /** What is known to be wrong with the stage, in sentences. */
   readonly warnings?: readonly string[] | undefined;
+  /** What is known not to be shown, in sentences. */
+  readonly limits?: readonly string[] | undefined;
   /** Lists the app's CVMs in the mock cloud. */
   readonly listCvms: () => Promise<readonly Cvm[]>;
   /** Plans and executes. */
@@ -84,7 +86,7 @@ export interface RehearseParameters {
  */
 export async function rehearse(
   stage: RehearsalStage,
-  { subject, appId, kms, owner, warnings: known = [], listCvms, work }: RehearseParameters,
+  { subject, appId, kms, owner, warnings: known = [], limits: knownLimits = [], listCvms, work }: RehearseParameters,
 ): Promise<RehearsalReport> {
   const { client, cloud, chain, whenIdle } = stage;
   const readAll = async () => readMachines(cloud, appId === undefined ? [] : await listCvms());
@@ -124,6 +126,7 @@ export async function rehearse(
           : reboots.length > 0
             ? [mockCloud]
             : []),
+      ...knownLimits,
       ...limits,
     ],
   });

@@ -10,6 +10,7 @@ import {
   type PublicClient,
   size,
   slice,
+  zeroAddress,
 } from "viem";
 import { errorCodes, statusCodes } from "../../cloud/protocol.ts";
 import { askedInterfaceIds, describeGeneration, type Generation, judgeGeneration } from "../../core/generation.ts";
@@ -43,7 +44,10 @@ interface Question {
 
 async function ask(client: PublicClient, questions: readonly Question[], block: Hex | "latest") {
   try {
-    const data = await client.request({ method: "eth_call", params: [{ data: askingCode(questions) }, block] });
+    // The address that the code runs at depends on the sender's nonce. This sender never has another one, so a recorded
+    // endpoint gets the same questions again.
+    const call = { from: zeroAddress, data: askingCode(questions) };
+    const data = await client.request({ method: "eth_call", params: [call, block] });
     if (size(data) === questions.length * answerBytes) return questions.map((_, index) => decodeAnswer(data, index));
   } catch (error) {
     if (contractFault(error) === undefined) throw error;

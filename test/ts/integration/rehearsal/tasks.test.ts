@@ -4,8 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import { parseEther } from "viem";
+import { sendTransaction } from "viem/actions";
+import { readOwnership } from "../../../../src/chain/read-app.ts";
 import { getAppCvms } from "../../../../src/cloud/get-app-cvms.ts";
 import type { AppId } from "../../../../src/core/ids.ts";
+import { parseComposeHash } from "../../../../src/core/ids.ts";
+import { addComposeHashCall } from "../../../../src/core/owner-calls.ts";
 import { formatAdoptedCvms } from "../../../../src/world/adopted-cvms.ts";
 import { devAccount } from "../../../../src/world/chain/client.ts";
 import { readAdoptedCvms } from "../../../../src/world/read-adopted-cvms.ts";
@@ -81,6 +86,8 @@ describe("dstack rehearse", () => {
     expect(next).to.deep.equal([
       `npx hardhat dstack update --app ${appId} --compose ${compose} --prepare --plan update.json --network world`,
       "npx hardhat dstack safe propose update.json --network world",
+      "npx hardhat dstack safe sign update.json --network world",
+      "npx hardhat dstack safe execute update.json --network world",
       "npx hardhat dstack update --commit --plan update.json --wait --network world",
     ]);
   });
@@ -117,7 +124,9 @@ describe("dstack rehearse", () => {
     expect(wrote.exitCode, wrote.stderr).to.equal(0);
     const plan = await reportOf("plan", { file });
     expect(plan.verdict).to.equal("go");
-    expect(plan.next).to.deep.equal([`npx hardhat dstack safe propose ${file} --network world`]);
+    expect(plan.next).to.deep.equal(
+      ["propose", "sign", "execute"].map((step) => `npx hardhat dstack safe ${step} ${file} --network world`),
+    );
   });
 
   it("rehearses a transfer, and repeats it from a recording and a file of CVMs, without the chain and the cloud", async () => {
@@ -125,7 +134,7 @@ describe("dstack rehearse", () => {
     await writeFile(cvms, formatAdoptedCvms(await readAdoptedCvms(live.cloudClient, { appIds: [appId] })));
     const recording = join(directory, "base.rpc.jsonl");
     const address = devAccount(7).address;
-    const first = await reportOf("owner-transfer", { address, cvms, record: recording });
+    const first = await reportOf("owner-transfer", { address, cvms, record: recording, kms: live.contracts.kms });
     expect(first.verdict).to.equal("go");
     expect(first.phases.map(({ title, isLive }) => [title, isLive])).to.deep.equal([
       ["The transfer", true],
@@ -133,6 +142,9 @@ describe("dstack rehearse", () => {
       ["The new owner allows a hash", false],
       ["The new owner removes it", false],
     ]);
+    expect(first.next[0]).to.equal(
+      `npx hardhat dstack owner transfer ${address} --app ${appId} --plan owner-transfer.json --network world`,
+    );
     expect(first.next.at(-1)).to.equal(`npx hardhat dstack owner accept --app ${appId} --network world`);
     const alone = await projectOf(
       { chain: { id: 8453, rpcUrl: "http://127.0.0.1:1" }, cloud: { baseUrl: "http://127.0.0.1:1" }, apiKey: "none" },
@@ -146,10 +158,32 @@ describe("dstack rehearse", () => {
     expect(second.chain.blockNumber).to.equal(first.chain.blockNumber);
     const stepsOf = ({ phases }: Report) => phases.map(({ execution }) => execution.steps);
     expect(stepsOf(second)).to.deep.equal(stepsOf(first));
+    const pruning = { app: appId, keep: "0", cvms, json: true };
+    const recorded = await rehearse("prune", { ...pruning, record: recording });
+    const repeated = await runTask(alone, ["rehearse", "prune"], { ...pruning, offline: recording });
+    expect(repeated.json<Report>().reasons).to.deep.equal(recorded.json<Report>().reasons);
     const other = await runTask(alone, ["rehearse", "app-upgrade"], {
       ...{ app: appId, implementation: devAccount(3).address, cvms, offline: recording, json: true },
     });
     expect(other.exitCode).to.equal(2);
     expect(other.stdout).to.include("has no answer");
+  });
+
+  it("does not say what an unnamed cloud has", async () => {
+    const { client } = live.chain;
+    const alone = await projectOf(live, { ownerKey: "", kms: live.contracts.kms, cloud: { apiKey: "" } });
+    const before = await live.snapshot();
+    const { owner } = await readOwnership(client, { appId });
+    const { to, data } = addComposeHashCall({ appId, composeHash: parseComposeHash(`0x${"0b".repeat(32)}`) });
+    await client.setBalance({ address: owner, value: parseEther("1") });
+    await client.impersonateAccount({ address: owner });
+    await sendTransaction(client, { account: owner, chain: null, to, data });
+    const run = await runTask(alone, ["rehearse", "prune"], { app: appId, keep: "0" });
+    await client.stopImpersonatingAccount({ address: owner });
+    await live.restore(before);
+    expect(run.exitCode, run.stderr).to.equal(8);
+    const text = run.stdout.replace(/\n +/g, " ");
+    expect(text).to.include("The prepared updates are not known: no API key was given");
+    expect(text).to.include("No CVM is known, so no boot was judged");
   });
 });
