@@ -332,15 +332,14 @@ export function judgeOwner(examination: Omit<OwnerExamination, "findings">): rea
 type Named = Pick<JudgedAccount, "account" | "name" | "isNewOwner">;
 
 function behind(account: ExaminedAccount): readonly Named[] {
-  const named = (accounts: readonly ExaminedAccount[] | undefined, as: string) =>
+  const named = (accounts: readonly ExaminedAccount[] | undefined, role: string, of: string) =>
     (accounts ?? []).flatMap((one): readonly Named[] => [
-      { account: one, name: `The ${as} ${one.address}`, isNewOwner: false },
+      { account: one, name: `The ${role} ${one.address} of the ${of} ${account.address}`, isNewOwner: false },
       ...behind(one),
     ]);
-  if (account.kind === "safe") return named(account.owners, `owner of the Safe ${account.address},`);
+  if (account.kind === "safe") return named(account.owners, "owner", "Safe");
   if (account.kind !== "timelock") return [];
-  const at = `of the timelock ${account.address},`;
-  return [...named(account.proposers, `proposer ${at}`), ...named(account.executors, `executor ${at}`)];
+  return [...named(account.proposers, "proposer", "timelock"), ...named(account.executors, "executor", "timelock")];
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Chain } from "viem";
 import type { ReadOwnerReturnType } from "../chain/read-owner.ts";
 import type { OwnerCall } from "../core/owner-calls.ts";
 import { controlCharacters } from "../core/text.ts";
+import { describeDelay } from "../core/timelock-calls.ts";
 import type { ExaminedAccount, OwnerContractRole } from "../governance/examined-owner.ts";
 import type { PolicyChange } from "../history/policy.ts";
 
@@ -153,7 +154,9 @@ export function describeOwner(owner: ReadOwnerReturnType): string {
     case "safe":
       return `Safe ${owner.version}, ${owner.threshold} of ${owner.owners.length} owners`;
     case "timelock":
-      return `timelock, delay ${formatDelay(owner.minDelaySeconds)}`;
+      return owner.minDelaySeconds === 0n
+        ? "timelock without a delay"
+        : `timelock, delay ${describeDelay(owner.minDelaySeconds)}`;
     case "contract":
       return "a contract, neither a Safe nor a timelock";
   }
@@ -206,12 +209,6 @@ const contractRoles: Readonly<Record<OwnerContractRole, string>> = {
   cannotCall: "a contract that cannot call",
   unknown: "a contract, neither a Safe nor a timelock",
 };
-
-function formatDelay(seconds: bigint): string {
-  if (seconds >= 172_800n) return `${Number((seconds * 10n) / 86_400n) / 10} days`;
-  if (seconds >= 7_200n) return `${Number((seconds * 10n) / 3_600n) / 10} hours`;
-  return seconds >= 60n ? `${seconds / 60n} min ${seconds % 60n} s` : formatDuration(Number(seconds) * 1000);
-}
 
 /** A file name as one word of a command line. */
 export function shellWord(text: string): string {

@@ -179,7 +179,7 @@ describe("examineOwner", () => {
         "warning unpublished-safe",
       ]);
       expect(told.findings.find(({ rule }) => rule === "owner-is-contract")?.message.toLowerCase()).to.match(
-        new RegExp(`^the owner of the safe 0x\\w{40}, ${appId} is the contract itself`),
+        new RegExp(`^the owner ${appId} of the safe 0x\\w{40} is the contract itself`),
       );
     });
 

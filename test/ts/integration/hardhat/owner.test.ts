@@ -100,7 +100,7 @@ describe("tasks dstack owner", () => {
     const planned = await run("transfer", { address: timelock, plan: join(directory, "transfer.json") });
     expect(planned.exitCode, planned.stderr).to.equal(0);
     expect(planned.stdout)
-      .to.include("timelock, delay 1 min 0 s")
+      .to.include("timelock, delay 1 minute")
       .and.include(`proposes ${world.owner.address}`)
       .and.include("timelock-admin")
       .and.include("The offer stands when the present owner has executed this.")

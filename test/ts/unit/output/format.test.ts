@@ -23,9 +23,9 @@ describe("the description of an owner", () => {
     [{ address, kind: "eoa", isUsed: true, delegatedTo: undefined }, "one key"],
     [{ address, kind: "eoa", isUsed: false, delegatedTo: undefined }, "one key, never used on this chain"],
     [{ address, kind: "eoa", isUsed: true, delegatedTo: address }, `one key, delegates to ${address} (EIP-7702)`],
-    [{ address, kind: "timelock", minDelaySeconds: 0n }, "timelock, delay 0 ms"],
-    [{ address, kind: "timelock", minDelaySeconds: 90n }, "timelock, delay 1 min 30 s"],
-    [{ address, kind: "timelock", minDelaySeconds: 9_000n }, "timelock, delay 2.5 hours"],
+    [{ address, kind: "timelock", minDelaySeconds: 0n }, "timelock without a delay"],
+    [{ address, kind: "timelock", minDelaySeconds: 90n }, "timelock, delay 1 minute 30 seconds"],
+    [{ address, kind: "timelock", minDelaySeconds: 9_000n }, "timelock, delay 2 hours 30 minutes"],
     [{ address, kind: "timelock", minDelaySeconds: 172_800n }, "timelock, delay 2 days"],
     [{ address, kind: "contract" }, "a contract, neither a Safe nor a timelock"],
   ];
