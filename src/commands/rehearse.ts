@@ -63,7 +63,7 @@ export const rehearseAppUpgrade: Command<AppUpgradeArguments & RehearseArguments
   }));
 
 const withoutDeployment =
-  "If the implementation is not deployed yet, its deployment comes first. It was made on the fork by an account of its own, and the price does not include it.";
+  "If the implementation is not deployed yet, its deployment comes first. On the fork, an account of its own deployed it. So the price does not include it, and live it can have another address.";
 
 export const rehearseOwnerTransfer: Command<OwnerTransferArguments & RehearseArguments> = (args, host) =>
   runRehearsal(args, host, async () => ({

@@ -112,7 +112,7 @@ function describeError(error: unknown): DescribedError {
   return { code: "UNEXPECTED", name, message, nextStep: reportFault };
 }
 
-const runAgain = "Run the same command again. It continues what the ledger holds.";
+const runAgain = "Run the same command again. A task that sends continues what its ledger holds.";
 const reportFault = "Report this fault of dstack-toolkit with the stack trace on standard error.";
 
 /** The next step in the terms of the commands. */
