@@ -43,6 +43,11 @@ describe("the output of the tasks for people", () => {
     await writeFile(environment, "TOKEN=hello\n");
     const onKms = { value, kms, yes: true };
     const runs: readonly (readonly [task: string, args: Record<string, unknown>])[] = [
+      ["rehearse update", { app, compose }],
+      ["rehearse prune", { app, keep: "0" }],
+      ["rehearse owner-transfer", { app, address: devAccount(7).address }],
+      ["rehearse app-upgrade", { app, implementation: world.contracts.appImplementation }],
+      ["rehearse plan", { file }],
       ["update", { cvm, compose, wait: true }],
       ["hash", { cvm, file: compose }],
       ["hash", { cvm, file: compose, hash: first }],

@@ -46,6 +46,8 @@ describe("dstack update for several CVMs and for owners that are not a key", () 
     const { id: firstCvm } = world.cvms.onChain;
     appId = world.cvms.onChain.appId;
     directory = await mkdtemp(join(tmpdir(), "dstack-owners-"));
+    // Tests that ran before in this process share the project's folder.
+    await rm(kept(), { recursive: true, force: true });
     await writeFile(path("next.yml"), compose("1.29"));
     await writeFile(path("other.yml"), compose("1.30"));
     await writeFile(path("init.sh"), "#!/bin/sh\necho hello\n");
