@@ -6,7 +6,7 @@ import { apiPath, safe } from "./replies.ts";
 
 /** An update that the cloud keeps until someone commits it with its token. */
 export interface PreparedCvmUpdate extends RegistrationRequired {
-  /** Authorises the commit, once. Whoever has it can commit the update. A later preparation makes it worthless. */
+  /** Authorises the commit, once. Any client that has it can commit the update. A later preparation makes it worthless. */
   readonly token: string;
 }
 

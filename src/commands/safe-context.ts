@@ -207,7 +207,7 @@ export function showQueue(
   for (const nonce of gapsBefore({ account, queued }, safeTx.nonce)) output.line(`  nonce ${nonce}  nothing known`);
 }
 
-/** Names the signatures that are not valid, so that nobody counts on them. */
+/** Names the signatures that are not valid, so that the user does not count on them. */
 export function showRejected(output: Output, rejected: ProposedTransaction["rejected"]): void {
   for (const { owner, problem } of rejected) output.line(`  not counted: ${owner} ${problem}`);
 }

@@ -23,7 +23,7 @@ export interface RehearsedTransaction {
   readonly kind: "transaction";
   /** What it does, without a subject: "execute the Safe's transaction 3". */
   readonly what: string;
-  /** False if only the rehearsal needs it, because nobody signs there. */
+  /** False if only the rehearsal needs it, because no key signs there. */
   readonly isLive: boolean;
   readonly from: Address;
   readonly to: Address;

@@ -148,7 +148,7 @@ export async function attachWorld(parameters: AttachWorldParameters): Promise<At
   }
 }
 
-/** @throws InvalidArgumentError if the accounts of the Safe could not sign here, or nobody could pay */
+/** @throws InvalidArgumentError if the accounts of the Safe could not sign here, or no account could pay */
 function requireSafe(options: WorldSafeOptions, { isDevChain }: ExistingChain, client: OwnerClient | undefined): void {
   requireSafeOptions(options);
   if (isDevChain && client !== undefined) return;

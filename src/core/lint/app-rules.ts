@@ -44,13 +44,12 @@ function allowsAnyDevice({ app, calls = [] }: LintSubject): unknown {
 export const anyDevice: LintRule = {
   name: "any-device",
   severity: "warning",
-  summary:
-    "The app allows any device, or is about to: then whoever has a machine that the KMS accepts can boot the app.",
+  summary: "The app allows any device, or is about to. Then every machine that the KMS accepts can boot the app.",
   check: (subject) => {
     if (allowsAnyDevice(subject) !== true) return [];
     const isNew = subject.calls?.some(({ functionName }) => functionName === "setAllowAnyDevice") === true;
     const who =
-      "any machine that the KMS accepts, whoever owns it, can boot an allowed compose hash and gets the app's keys";
+      "any machine that the KMS accepts, of any operator, can boot an allowed compose hash and gets the app's keys";
     return [
       {
         message: isNew ? `After this change, ${who}.` : `The app allows any device: ${who}.`,
