@@ -286,7 +286,8 @@ describe("updateCvm on a chain with faults", () => {
       return forward();
     };
     const { outcome: result, paid } = await paying(async () => {
-      const timeouts = { ...fast.timeouts, receiptMs: 60 };
+      // Long enough to ask several times who used the nonce.
+      const timeouts = { ...fast.timeouts, receiptMs: 500 };
       await catchError(updateThrough(cvm, dying, { ledger, timeouts }), RpcUnavailableError);
       return update(world, cvm, { ledger, dockerCompose });
     });
@@ -405,7 +406,8 @@ describe("updateCvm on a chain with faults", () => {
           throw new Error("missing trie node");
         return forward();
       };
-      const timeouts = { ...fast.timeouts, receiptMs: 60 };
+      // Long enough to ask several times who used the nonce.
+      const timeouts = { ...fast.timeouts, receiptMs: 500 };
       const { outcome: error, paid } = await paying(() =>
         catchError(updateThrough(cvm, withoutHistory, { ledger, timeouts }), NonceTakenError),
       );
